@@ -1,0 +1,41 @@
+"""What judging a client results in: the score, the reasons it is the sum of, and where the session goes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One term of a score."""
+
+    name: str
+    """The kind of evidence: `history`, `list:partners`, `pregreet` ..."""
+    points: float
+    """Decibans: ten points make it ten times likelier that the next session is a good one."""
+    text: str
+    """One line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a session goes: to a pool, or away with a reply. Exactly one of the two is set."""
+
+    pool: str = ""
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The log, the admin socket and the tests all print this value."""
+
+    client: str
+    score: float
+    reasons: tuple[Reason, ...]
+    route: Route
+    settled: bool
+    """Friend, foe or pinned: nothing more is asked about this client."""
+    pinned: str = ""
+    """The pin that decided, as the operator wrote it."""
+    standing: Literal["friend", "stranger", "foe"] = "stranger"
+    learned: bool = True
+    """Its outcomes become history; not so for lists of kind own, relay and probe."""

@@ -1,0 +1,1 @@
+"""Pure codecs: bytes in, values out. The only part of frontproxy that backends share."""
