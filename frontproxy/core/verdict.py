@@ -37,5 +37,5 @@ class Verdict:
     pinned: str = ""
     """The pin that decided, as the operator wrote it."""
     standing: Literal["friend", "stranger", "foe"] = "stranger"
-    learned: bool = True
-    """Its outcomes become history; not so for lists of kind own, relay and probe."""
+    learning: Literal["full", "forwarder", "none"] = "full"
+    """How its outcomes become history: not at all for lists of kind own, relay and probe."""

@@ -1,0 +1,78 @@
+"""The census: how many sessions a client has open, how fast it comes, and whom we have asked to come back later.
+
+All tables are bounded: when one is full, the client that has been silent longest is forgotten.
+"""
+
+from math import exp
+
+REMEMBERED = 100_000
+"""Clients whose rate, and clients whose refusal, is remembered."""
+
+RETURN_AFTER = 60.0
+RETURN_BEFORE = 6 * 3600.0
+_MINUTE = 60.0
+
+
+class Census:
+    """Counts per client (`core.address.client_of`); `now` is monotonic, in seconds."""
+
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        self._remembered = remembered
+        self._open: dict[bytes, int] = {}
+        self._rates: dict[bytes, tuple[float, float]] = {}
+        self._refused: dict[bytes, float] = {}
+
+    def arrived(self, client: bytes, now: float) -> None:
+        """A connection was accepted."""
+        self._open[client] = self._open.get(client, 0) + 1
+        self._count(client, 1.0, now)
+
+    def left(self, client: bytes) -> None:
+        """A session ended, wherever it was."""
+        remaining = self._open.get(client, 0) - 1
+        if remaining > 0:
+            self._open[client] = remaining
+        else:
+            self._open.pop(client, None)
+
+    def refused(self, client: bytes, now: float) -> None:
+        """We sent it away: that connection counts as neither open nor rate, and its return is worth something."""
+        self.left(client)
+        self._count(client, -1.0, now)
+        self._refused.pop(client, None)
+        self._refused[client] = now
+        _forget_oldest(self._refused, self._remembered)
+
+    def welcomed(self, client: bytes) -> None:
+        """It came back and was served; a later return is to be earned anew."""
+        self._refused.pop(client, None)
+
+    def open_sessions(self, client: bytes) -> int:
+        """Its sessions now: waiting, queued or given away."""
+        return self._open.get(client, 0)
+
+    def rate(self, client: bytes, now: float) -> float:
+        """Its connections in about the last minute (a sum that fades with a time constant of one minute)."""
+        entry = self._rates.get(client)
+        return 0.0 if entry is None else _faded(entry, now)
+
+    def has_returned(self, client: bytes, now: float) -> bool:
+        """It comes back one minute to six hours after we sent it away, as a real mail server does."""
+        refused_at = self._refused.get(client)
+        return refused_at is not None and RETURN_AFTER <= now - refused_at <= RETURN_BEFORE
+
+    def _count(self, client: bytes, weight: float, now: float) -> None:
+        entry = self._rates.pop(client, None)
+        value = weight if entry is None else _faded(entry, now) + weight
+        self._rates[client] = (max(value, 0.0), now)
+        _forget_oldest(self._rates, self._remembered)
+
+
+def _faded(entry: tuple[float, float], now: float) -> float:
+    value, at = entry
+    return value * exp(min(at - now, 0.0) / _MINUTE)
+
+
+def _forget_oldest(table: dict[bytes, tuple[float, float]] | dict[bytes, float], limit: int) -> None:
+    if len(table) > limit:
+        del table[next(iter(table))]

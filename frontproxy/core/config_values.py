@@ -1,0 +1,197 @@
+"""The configuration as values: what config.toml says after it was checked; the defaults are those of the file we ship.
+
+Durations are seconds, points and scores are decibans. Once parsed, every path is absolute; the relative defaults here
+are resolved against the folder of the file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from frontproxy.core.rules import Rule, compile_rule
+
+Mode = Literal["enforce", "observe"]
+ListKind = Literal["points", "deny", "own", "relay", "probe", "forwarder"]
+
+DAY: Final = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """`[listen]`: the front door."""
+
+    addresses: tuple[tuple[str, int], ...] = (("127.0.0.1", 2525),)
+    """Host and port; port 0 is any free one."""
+    waiting_room: int = 5000
+    """Strangers being observed at once."""
+    pause: float = 6.0
+    """Seconds a client with a score of 0 is kept waiting for the greeting."""
+    settled: float = 5.0
+    """At or above this score a client is a friend."""
+    drain_time: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """`[admin]`: the operator's door."""
+
+    socket: Path = Path("var/admin.sock")
+    group: str = ""
+    """Members of this group may connect, beside root and our own user; empty for nobody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`[history]`: what earlier sessions taught, and how fast it is forgotten."""
+
+    file: Path = Path("var/history.sqlite3")
+    good_half_life: float = 30 * DAY
+    bad_half_life: float = 7 * DAY
+    evidence_cap: float = 25.0
+    network_limit: float = 4.0
+    """A neighbourhood alone gives at most this many points, up or down."""
+    max_clients_remembered: int = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """`[learn]`: where outcomes come from."""
+
+    report: Path = Path("var/report.sock")
+    foreign: bool = False
+    """Learn from sessions that we did not hand over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One smtpd service: ("bundled", personality) or ("pass", path of its socket)."""
+
+    kind: Literal["bundled", "pass"]
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """`[pool.NAME]`: the backends of one kind of service, and its capacity in sessions."""
+
+    name: str
+    backends: tuple[Backend, ...]
+    sessions: int = 20
+    reserved: bool = False
+    """Strangers never take its places."""
+    per_client: int = 3
+    queue: int = 200
+    patience: float = 5.0
+    handover_wait: float = 0.25
+    """Handovers that wait longer than this mean stress."""
+    fallback: str = ""
+    """The pool that takes who finds no place here; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """`[points]`: what evidence is worth."""
+
+    pregreet: float = -30.0
+    returned: float = 3.0
+    open_sessions: float = -0.5
+    """For each open session of a client beyond ten; together with `rate` never below -5."""
+    rate: float = -0.1
+    """For each connection of a client within a minute beyond sixty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListSettings:
+    """One `[[list]]`: networks from a file, or from the configuration itself, or both."""
+
+    name: str
+    kind: ListKind
+    file: Path | None = None
+    networks: tuple[str, ...] = ()
+    points: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Geo:
+    """One `[[geo]]`: a MaxMind database that knows ASN or country."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEvidence:
+    """One `[[network]]`: points for clients of any of these ASNs or countries."""
+
+    asn: tuple[int, ...]
+    country: tuple[str, ...]
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """One `[[route]]`: where a client goes if the rule holds. Exactly one of `to` and `reply` is set."""
+
+    rule: Rule | None
+    """None for the last route, which takes everybody."""
+    to: str = ""
+    reply: str = ""
+
+
+POOLS: Final = (
+    Pool(
+        name="nice",
+        backends=(Backend("bundled", "nice"),),
+        sessions=50,
+        reserved=True,
+        per_client=10,
+        patience=20.0,
+        fallback="hostile",
+    ),
+    Pool(name="hostile", backends=(Backend("bundled", "hostile"),)),
+)
+"""The pools of a file that names none."""
+
+ROUTES: Final = (
+    RouteSettings(compile_rule("score >= 5"), to="nice"),
+    RouteSettings(compile_rule("stress and score <= -10"), reply="421 4.3.2 Try again later"),
+    RouteSettings(None, to="hostile"),
+)
+"""The routes of a file that names none."""
+
+SMTPD: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "hostname": "mx.example.com",
+        "domains": ["example.com"],
+        "delivery": "maildir:var/mail",
+        "timeout": "300s",
+        "hard_error_limit": 20,
+        "hostile": {"timeout": "60s", "stress": {"timeout": "10s", "hard_error_limit": 1}},
+    }
+)
+"""The bundled smtpd of a file without `[smtpd]`."""
+
+
+def _smtpd() -> dict[str, Any]:
+    return dict(SMTPD)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of config.toml."""
+
+    mode: Mode = "enforce"
+    listen: Listen = Listen()
+    admin: Admin = Admin()
+    history: History = History()
+    learn: Learn = Learn()
+    pools: tuple[Pool, ...] = POOLS
+    """In the order of the file; under `observe` everyone goes to the first."""
+    smtpd: dict[str, Any] = field(default_factory=_smtpd)
+    """`[smtpd]` as it stands in the file: the bundled smtpd checks it itself."""
+    points: Points = Points()
+    lists: tuple[ListSettings, ...] = ()
+    geo: tuple[Geo, ...] = ()
+    networks: tuple[NetworkEvidence, ...] = ()
+    routes: tuple[RouteSettings, ...] = ROUTES

@@ -1,0 +1,104 @@
+"""Evidence: what is known of a client at one moment, each piece with the points it is worth.
+
+Who observes turns the world into values (`frontproxy/observe`, `frontproxy/memory`, the census); here the values become
+reasons. An observer that failed contributes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from frontproxy.core.config import ListSettings, NetworkEvidence, Points
+from frontproxy.core.verdict import Reason
+
+DECIDING = frozenset({"deny", "own", "relay", "probe"})
+"""Kinds of list that decide by themselves; the others only weigh."""
+
+MANY_OPEN = 10
+"""Open sessions of one client that cost nothing."""
+MANY_A_MINUTE = 60.0
+"""Connections of one client in a minute that cost nothing."""
+CENSUS_LIMIT = 5.0
+"""What many sessions and a high rate can cost together: less than what makes a friend of long standing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A client stands on one of the operator's lists."""
+
+    settings: ListSettings
+    prefix_length: int
+    """Of the longest network of that list that holds the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that judging takes into account about one client."""
+
+    address: str
+    reasons: tuple[Reason, ...]
+    lists: tuple[Listed, ...] = ()
+    known: bool = False
+    early: bool = False
+    asn: int = 0
+    country: str = ""
+    open_sessions: int = 0
+    rate: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The sum of what the evidence is worth, in decibans."""
+        return sum(reason.points for reason in self.reasons)
+
+    def decided_by(self) -> Listed | None:
+        """The deciding list with the longest network around the client; among equals the first in the file."""
+        deciding = [listed for listed in self.lists if listed.settings.kind in DECIDING]
+        return max(deciding, key=lambda listed: listed.prefix_length, default=None)
+
+
+def from_lists(lists: Sequence[Listed]) -> list[Reason]:
+    """One reason for each list; a deciding one has no points, and its text says what it decides."""
+    return [_from_list(listed.settings) for listed in lists]
+
+
+def _from_list(settings: ListSettings) -> Reason:
+    name = f"list:{settings.name}"
+    if settings.kind == "deny":
+        return Reason(name, 0.0, f"on your list {settings.name}: refused")
+    if settings.kind in DECIDING:
+        return Reason(name, 0.0, f"on your list {settings.name} ({settings.kind}): always served, never learned")
+    return Reason(name, settings.points, f"on your list {settings.name}")
+
+
+def from_place(asn: int, country: str, networks: Sequence[NetworkEvidence]) -> list[Reason]:
+    """What the operator thinks of the client's ASN or country."""
+    reasons = []
+    for network in networks:
+        if asn and asn in network.asn:
+            reasons.append(Reason(f"asn:{asn}", network.points, f"its network is AS{asn}"))
+        elif country and country in network.country:
+            reasons.append(Reason(f"country:{country}", network.points, f"its network is in {country}"))
+    return reasons
+
+
+def from_census(open_sessions: int, rate: float, points: Points) -> list[Reason]:
+    """A crowd of one client: points for each session beyond ten, for each connection a minute beyond sixty."""
+    reasons = []
+    left = CENSUS_LIMIT
+    if open_sessions > MANY_OPEN:
+        worth = max(points.open_sessions * (open_sessions - MANY_OPEN), -left)
+        left += min(worth, 0.0)
+        reasons.append(Reason("open_sessions", worth, f"{open_sessions} sessions open at once"))
+    if rate > MANY_A_MINUTE and left > 0:
+        worth = max(points.rate * (rate - MANY_A_MINUTE), -left)
+        reasons.append(Reason("rate", worth, f"{rate:.0f} connections in the last minute"))
+    return reasons
+
+
+def from_manners(*, early: bool, returned: bool, points: Points) -> list[Reason]:
+    """How it behaved at the door."""
+    reasons = []
+    if early:
+        reasons.append(Reason("pregreet", points.pregreet, "talked before the greeting"))
+    if returned:
+        reasons.append(Reason("returned", points.returned, "came back after we had asked it to"))
+    return reasons

@@ -1,0 +1,96 @@
+"""What one session's end counts, in units of good and bad evidence: the table of outcomes in `docs/design.md`.
+
+What is our own trouble (4xx, a full queue, an end of ours) counts nothing, nor does a session in which nothing was said.
+What a session adds is bounded by `GOOD_LIMIT` and `BAD_LIMIT`, whatever its feed claims.
+"""
+
+from dataclasses import dataclass
+
+from frontproxy.wire.outcome_line import OutcomeLine
+
+GOOD_LIMIT = 2.0
+BAD_LIMIT = 4.0
+"""Units that one session can add."""
+
+_FORWARDER_SHARE = 0.1  # a forwarder sends on what others wrote, so a verdict on the content says little about it
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a session, or one cause in it, counts."""
+
+    good: float
+    """Units, 0 or more."""
+    bad: float
+    text: str
+    """The causes that counted, for the log; empty when none did."""
+
+
+def weigh(outcome: OutcomeLine, *, forwarder: bool = False) -> Weight:
+    """What the session counts. From a `forwarder` verdicts on content count a tenth."""
+    share = _FORWARDER_SHARE if forwarder else 1.0
+    kept = 1.0 - share if outcome.content_refused else 1.0  # refused content takes the session's good back
+    causes = [
+        *_of_mail(outcome),
+        *_of_recipients(outcome),
+        *_of_manners(outcome),
+        *_of_end(outcome),
+        Weight(
+            0.0,
+            2.0 * share * outcome.content_refused,
+            _counted(outcome.content_refused, "message") + " refused for the content",
+        ),
+    ]
+    good = min(GOOD_LIMIT, sum(cause.good for cause in causes)) * kept
+    bad = min(BAD_LIMIT, sum(cause.bad for cause in causes))
+    return Weight(good, bad, ", ".join(cause.text for cause in causes if cause.good * kept or cause.bad))
+
+
+def _of_mail(outcome: OutcomeLine) -> list[Weight]:
+    unverified = min(outcome.unverified, outcome.messages)
+    verified = outcome.messages - unverified
+    return [
+        Weight(1.0 + 0.25 * (verified - 1) if verified else 0.0, 0.0, _counted(verified, "message") + " accepted"),
+        Weight(0.2 * unverified, 0.0, _counted(unverified, "message") + " for unverified recipients"),
+        Weight(1.0 if outcome.auth_good else 0.0, 0.0, "authenticated"),
+    ]
+
+
+def _of_recipients(outcome: OutcomeLine) -> list[Weight]:
+    unknown = max(0, outcome.refused - outcome.relay - outcome.policy)
+    further = max(0, unknown - 1)
+    bad = 0.2 * further if _accepted(outcome) else 0.2 * min(unknown, 1) + 1.0 * further
+    if outcome.null_sender:
+        bad *= 0.1  # bounces for a forged sender: its victim, not its author
+    return [
+        Weight(0.0, bad, _counted(unknown, "unknown recipient")),
+        Weight(0.0, 1.0 * outcome.relay, _counted(outcome.relay, "relay attempt")),
+        Weight(0.0, 0.3 * outcome.policy, _counted(outcome.policy, "recipient") + " refused by policy"),
+    ]
+
+
+def _of_manners(outcome: OutcomeLine) -> list[Weight]:
+    # The lines of an HTTP request are bad commands too; they are not counted twice.
+    commands = 0 if outcome.http else outcome.bad_commands
+    return [
+        Weight(0.0, 1.0 if outcome.early else 0.0, "talked before the greeting"),
+        Weight(0.0, 3.0 if outcome.http else 0.0, "spoke HTTP"),
+        Weight(0.0, min(2.0, 0.5 * max(0, commands - 2)), _counted(commands, "bad command")),
+        Weight(0.0, 0.5 * max(0, outcome.auth_failed - 2), _counted(outcome.auth_failed, "failed authentication")),
+    ]
+
+
+def _of_end(outcome: OutcomeLine) -> list[Weight]:
+    if outcome.end == "timeout" and not outcome.stress and outcome.stage != "data":
+        return [Weight(0.0, 0.3, "timed out")]
+    if outcome.end == "lost" and outcome.refused and not _accepted(outcome):
+        return [Weight(0.0, 0.3, "left after refused recipients")]
+    return []
+
+
+def _accepted(outcome: OutcomeLine) -> bool:
+    return outcome.recipients > 0 or outcome.messages > 0
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,50 @@
+"""Handover by descriptor: a server process gets the client over Postfix's `pass` protocol, and we are out of the way."""
+
+from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, send_fds, socket
+
+from frontproxy.core.session import Session
+from frontproxy.wire import pass_protocol
+
+
+class Saturated(Exception):
+    """The backend lives, but its backlog is full."""
+
+
+class Unreachable(Exception):
+    """Nobody answers at the backend's socket; the text says why."""
+
+
+def message_for(session: Session, *, stress: bool) -> bytes:
+    """The attributes of one handover; the last three are for the bundled smtpd, Postfix ignores them."""
+    server_address, server_port = session.server
+    return pass_protocol.encode(
+        {
+            pass_protocol.CLIENT_ADDRESS: session.address,
+            pass_protocol.CLIENT_PORT: str(session.port),
+            pass_protocol.SERVER_ADDRESS: server_address,
+            pass_protocol.SERVER_PORT: str(server_port),
+            "session": session.id,
+            "score": f"{session.verdict.score:.1f}",
+            "stress": "yes" if stress else "",
+        }
+    )
+
+
+def hand_over(client: socket, path: str, message: bytes) -> socket:
+    """Pass the client's descriptor to the server at `path`; the client's socket stays the caller's to close.
+
+    Returns the handover connection: its end-of-file says that a server process has taken the session. All is sent in
+    one sendmsg right after connect, since a sender that stalls blocks the whole service (Postfix). The connect is raw
+    and non-blocking, since EAGAIN is how a full backlog shows. Raises Saturated or Unreachable.
+    """
+    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+    try:
+        connection.connect(path)
+        send_fds(connection, [message], [client.fileno()])
+    except BlockingIOError:
+        connection.close()
+        raise Saturated(path) from None
+    except OSError as error:
+        connection.close()
+        raise Unreachable(f"{path}: {error.strerror}") from error
+    return connection

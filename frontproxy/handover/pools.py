@@ -1,0 +1,175 @@
+"""The pools together: who gets a place where, who waits in line, who must come back later.
+
+A session is offered to the pool of its route and then down the fallbacks, never up. If there is no place in any of them,
+it stands in line at the first that serves it; whoever has a place to give calls the best of all lines that lead there.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from frontproxy.core.capacity import Ticket
+from frontproxy.core.config_values import Config
+from frontproxy.core.session import Session
+from frontproxy.handover.backends import Given
+from frontproxy.handover.pool import Endpoint, Pool
+from frontproxy.handover.register import Register
+
+BUSY = "421 4.3.2 All servers are busy, please try again later"
+
+
+class Proceedings(Protocol):
+    """What the pools tell: who was given away, who must leave and why, and what an operator should know."""
+
+    def session_given(self, given: Given) -> None: ...
+    def session_refused(self, session: Session, reply: str, why: str) -> None: ...
+    def log(self, event: str, /, **values: object) -> None: ...
+
+
+class Pools:
+    """All pools, the lines between them, and the register of the sessions given away. Times are monotonic seconds."""
+
+    def __init__(self, proceedings: Proceedings) -> None:
+        self._proceedings = proceedings
+        self._pools: dict[str, Pool] = {}
+        self._leaving: list[Pool] = []
+        self.register = Register()
+
+    def __iter__(self) -> Iterator[Pool]:
+        return iter(self._pools.values())
+
+    def __getitem__(self, name: str) -> Pool:
+        return self._pools[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._pools
+
+    def configure(self, config: Config, paths: Mapping[Endpoint, str], now: float) -> None:
+        """Take over a configuration; `paths` tells where bundled backends listen.
+
+        Pools that stay keep their sessions and their line. A pool that is gone serves its sessions to their end, and
+        who stands in its line gets a 421.
+        """
+        before, self._pools = self._pools, {}
+        for settings in config.pools:
+            pool = before.pop(settings.name, None)
+            if pool is None:
+                pool = Pool.open(settings, paths, config)
+            else:
+                pool.configure(settings, paths, config)
+            self._pools[settings.name] = pool
+        for gone in before.values():
+            self._dismiss(gone, BUSY, "pool_gone")
+            self._leaving.append(gone)
+        for pool in self:
+            self._call_next(pool, now)
+
+    @property
+    def stressed(self) -> tuple[str, ...]:
+        """Names of the pools under stress."""
+        return tuple([pool.name for pool in self._pools.values() if pool.stress.on])
+
+    def open_in(self, name: str) -> int:
+        """Places taken in a pool, or in all of them for the empty name."""
+        return self._pools[name].places.taken if name else sum(pool.places.taken for pool in self)
+
+    def waiting(self) -> int:
+        """Sessions standing in line."""
+        return sum(len(pool.line) for pool in self)
+
+    def admit(self, session: Session, now: float) -> None:
+        """Give the session a place, let it wait for one, or refuse it; from here on it is ours."""
+        chain = self._chain(session.verdict.route.pool)
+        for pool in chain:
+            if pool.has_place_for(session) and self._give(session, pool, now):
+                return
+        for pool in chain:
+            if pool.serves(session):
+                self._line_up(session, pool, now)
+                return
+        self._proceedings.session_refused(session, BUSY, "reserved")
+
+    def ended(self, given: Given, now: float) -> None:
+        """A session given away has ended: its place is free, and the next in line is called."""
+        if not self.register.close(given):
+            return
+        given.backend.sessions -= 1
+        given.places.release(given.client)
+        pool = self._pools.get(given.pool)
+        if pool is not None:
+            self._call_next(pool, now)
+
+    def server_died(self, path: str, now: float) -> list[Given]:
+        """The server process at `path` is gone: what it had taken is lost, what it had not waits for the next one."""
+        self._sweep_taken(now)
+        lost = self.register.taken_at(path)
+        for given in lost:
+            self.ended(given, now)
+        return lost
+
+    def tick(self, now: float) -> None:
+        """What no client waits for: taken notices, impatience, stress, backends that may be asked again."""
+        self._sweep_taken(now)
+        for pool in self:
+            for session in pool.line.expired(now):
+                self._proceedings.session_refused(session, BUSY, "patience")
+            self._call_next(pool, now)
+            if pool.feel(now):
+                state = "on" if pool.stress.on else "off"
+                taken, waiting = pool.places.taken, len(pool.line)
+                self._proceedings.log("stress", pool=pool.name, state=state, taken=taken, waiting=waiting)
+        self._leaving = [pool for pool in self._leaving if pool.places.taken]
+
+    def dismiss_all(self, reply: str) -> None:
+        """Everybody in line leaves with a reply: the house is closing."""
+        for pool in self:
+            self._dismiss(pool, reply, "drain")
+
+    def _chain(self, name: str) -> list[Pool]:
+        chain = [self._pools[name]]
+        while fallback := chain[-1].settings.fallback:
+            chain.append(self._pools[fallback])
+        return chain
+
+    def _give(self, session: Session, pool: Pool, now: float) -> bool:
+        given = pool.give(session, now, self._proceedings.log)
+        if given is None:
+            return False
+        self.register.add(given)
+        self._proceedings.session_given(given)
+        return True
+
+    def _line_up(self, session: Session, pool: Pool, now: float) -> None:
+        deadline, limit = now + pool.settings.patience, pool.settings.queue
+        leaving = pool.line.join(session, score=session.verdict.score, deadline=deadline, limit=limit)
+        if leaving is not None:
+            self._proceedings.session_refused(leaving, BUSY, "queue_full")
+
+    def _call_next(self, pool: Pool, now: float) -> None:
+        """Give the pool's free places to the best of all lines that lead to it."""
+        leading_here = [other for other in self if len(other.line) and pool in self._chain(other.name)]
+        while leading_here and pool.places.taken < pool.places.sessions:
+            firsts = [(ticket, other) for other in leading_here if (ticket := other.line.first(pool.has_place_for))]
+            if not firsts:
+                return
+            ticket, source = max(firsts, key=_score_of)
+            if not self._give(ticket.item, pool, now):
+                return
+            source.line.leave(ticket)
+
+    def _sweep_taken(self, now: float) -> None:
+        for pool in [*self, *self._leaving]:
+            taken, lost = pool.sweep_taken(now)
+            for given in taken:
+                if not given.backend.reports:
+                    self.ended(given, now)
+            for given in lost:
+                self._proceedings.log("handover_lost", session=given.id, pool=pool.name, backend=given.backend.name)
+                self.ended(given, now)
+
+    def _dismiss(self, pool: Pool, reply: str, why: str) -> None:
+        while (session := pool.line.dismiss_last()) is not None:
+            self._proceedings.session_refused(session, reply, why)
+
+
+def _score_of(first: tuple[Ticket[Session], Pool]) -> float:
+    return first[0].score

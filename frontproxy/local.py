@@ -1,0 +1,96 @@
+"""UNIX sockets for programs on this machine: binding one, knowing who has come, and reading lines of bounded length."""
+
+import contextlib
+import grp
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+PATH_LIMIT = 107
+"""Bytes of a UNIX socket's path (Linux)."""
+
+
+class InUseError(Exception):
+    """Another program listens there."""
+
+
+def bind_local(path: Path, *, mode: int, group: str = "", backlog: int = 128) -> socket.socket:
+    """A listening UNIX socket at `path`; a socket file that nobody listens at any more is replaced.
+
+    Raises InUseError if somebody does, OSError if it cannot be made, LookupError for an unknown group.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _remove_if_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    umask = os.umask(0o777 & ~mode)
+    try:
+        sock.bind(str(path))
+        if group:
+            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    finally:
+        os.umask(umask)
+    return sock
+
+
+def _remove_if_stale(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        except BlockingIOError:
+            raise InUseError(f"{path}: another program listens there") from None
+        else:
+            raise InUseError(f"{path}: another program listens there")
+
+
+def remove_local(path: Path, sock: socket.socket) -> None:
+    """Close a socket made by `bind_local` and remove its file."""
+    sock.close()
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def is_welcome(sock: socket.socket, group: str) -> bool:
+    """The peer is root, our own user, or a member of `group` (if one is named)."""
+    _pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid in {0, os.geteuid()}:
+        return True
+    if not group:
+        return False
+    try:
+        wanted = grp.getgrnam(group).gr_gid
+        return gid == wanted or wanted in os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        return False
+
+
+class Lines:
+    """Splits what a peer sends into lines of at most `limit` bytes; remembers no more than one line."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, data: bytes) -> Iterator[bytes | None]:
+        """The lines that are complete now, without their ends; None stands for a line that was too long."""
+        *complete, rest = (self._rest + data).split(b"\n")
+        for line in complete:
+            if self._skipping or len(line) > self._limit:
+                self._skipping = False
+                yield None
+            else:
+                yield line.removesuffix(b"\r")
+        if len(rest) > self._limit:
+            self._skipping, rest = True, b""
+        self._rest = rest

@@ -1,0 +1,304 @@
+"""The mathematics of history: the worked numbers of the design, and what must hold for any numbers."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontproxy.core.history import ClientRecord, Forgetting, Level, Recollection, aged, learn, recollect
+
+DAY = 86400.0
+START = 1.7e9
+FORGETTING = Forgetting(good_half_life=30 * DAY, bad_half_life=7 * DAY, evidence_cap=25, network_limit=4)
+TIMELESS = replace(FORGETTING, good_half_life=1e18, bad_half_life=1e18)
+ROUNDING = 0.02  # decibans; the cap lies a little lower for small units than for large ones
+
+
+class World:
+    """A few clients of one network and ASN, and their history."""
+
+    def __init__(self, forgetting: Forgetting = FORGETTING) -> None:
+        self.forgetting = forgetting
+        self.now = START
+        self.clients: dict[str, ClientRecord] = {}
+        self.network: Level | None = None
+        self.asn: Level | None = None
+
+    def session(self, client: str, good: float = 0.0, bad: float = 0.0) -> None:
+        self.clients[client], self.network, self.asn = learn(
+            self.clients.get(client),
+            self.network,
+            self.asn,
+            good=good,
+            bad=bad,
+            now=self.now,
+            forgetting=self.forgetting,
+        )
+
+    def days(self, count: float) -> None:
+        self.now += count * DAY
+
+    def recall(self, client: str) -> Recollection:
+        record = self.clients.get(client)
+        return recollect(record, self.network, self.asn, now=self.now, forgetting=self.forgetting)
+
+    def points(self, client: str) -> float:
+        return self.recall(client).points
+
+
+def after(good: int, bad: int = 0, then_good: int = 0) -> float:
+    """The points of a lone client after so many sessions of one unit, slow enough for the daily limit."""
+    world = World(TIMELESS)
+    for kind, count in (("good", good), ("bad", bad), ("good", then_good)):
+        for _session in range(count):
+            world.days(0.1)
+            world.session("lone", **{kind: 1.0})
+    return world.points("lone")
+
+
+@pytest.mark.parametrize(("good", "points"), [(0, 0.0), (4, 6.8), (10, 9.7), (1000, 14.3)])
+def test_good_sessions_have_their_worked_points(good: int, points: float) -> None:
+    assert after(good) == pytest.approx(points, abs=0.06)
+
+
+def test_a_thousand_good_sessions_cannot_buy_many_bad_ones() -> None:
+    assert after(1000, bad=6) > 5 > after(1000, bad=7)
+    assert after(1000, bad=17) > 0 > after(1000, bad=18)
+
+
+@pytest.mark.parametrize("bad", [60, 1000])
+def test_a_foe_is_forgiven_after_17_or_18_good_sessions(bad: int) -> None:
+    assert after(0, bad, then_good=16) < 0 < after(0, bad, then_good=18)
+
+
+def test_time_halves_the_evidence() -> None:
+    world = World()
+    world.session("a", good=2)
+    world.days(30)
+
+    assert world.points("a") == pytest.approx(10 * math.log10((1 + 1) / 1))
+    assert world.recall("a").reasons[0].text == "still worth 1.0 good sessions, the last 30 days ago"
+
+
+def test_bad_evidence_fades_sooner() -> None:
+    world = World()
+    world.session("a", bad=2)
+    world.days(7)
+
+    assert world.points("a") == pytest.approx(10 * math.log10(1 / (1 + 1)))
+
+
+def test_a_stranger_has_no_points_and_no_reasons() -> None:
+    assert World().recall("new") == Recollection(0, known=False, reasons=())
+
+
+def test_a_lone_client_is_not_its_own_neighbour() -> None:
+    world = World()
+    for _session in range(50):
+        world.days(0.7)
+        world.session("a", good=1, bad=0.3)
+
+    assert [reason.name for reason in world.recall("a").reasons] == ["history"]
+
+
+def test_neighbours_speak_for_a_newcomer_but_never_make_a_friend() -> None:
+    world = World()
+    for number in range(100):
+        world.session(f"neighbour {number}", good=1)
+    newcomer = world.recall("new")
+
+    assert newcomer.points == pytest.approx(4)
+    assert not newcomer.known
+    assert [reason.name for reason in newcomer.reasons] == ["asn"]
+    assert newcomer.reasons[0].text == "still worth 25.5 good sessions of other clients in its ASN"
+
+
+def test_a_network_that_differs_from_its_asn_has_a_reason_of_its_own() -> None:
+    world = World()
+    for number in range(20):
+        world.session(f"neighbour {number}", good=1)
+    world.network = None
+    world.session("bad neighbour", bad=4)
+    world.session("bad neighbour 2", bad=4)
+
+    reasons = {reason.name: reason.points for reason in world.recall("new").reasons}
+    assert reasons["asn"] > 0
+    assert reasons["network"] < 0
+    assert sum(reasons.values()) == world.points("new") < 0
+
+
+def test_the_network_learns_less_from_a_well_known_client() -> None:
+    world = World(TIMELESS)
+    world.session("a", good=1)
+    assert world.network is not None
+    first = world.network.n
+    world.session("a", good=1)
+
+    assert first == 1
+    assert world.network.n == pytest.approx(1.5)
+
+
+def test_a_client_alone_can_hardly_speak_for_its_network() -> None:
+    world = World(TIMELESS)
+    for _session in range(1000):
+        world.days(1)
+        world.session("a", bad=4)
+    many = World(TIMELESS)
+    for number in range(100):
+        many.session(f"client {number}", bad=4)
+
+    assert world.points("new") > many.points("new") == -4
+
+
+@pytest.mark.parametrize("lost", ["network", "asn"])
+def test_a_share_in_a_level_that_was_lost_is_nothing(lost: str) -> None:
+    world = World()
+    for _session in range(5):
+        world.session("a", good=1)
+    setattr(world, lost, None)
+    for number in range(2):
+        world.session(f"neighbour {number}", bad=1)
+    record = replace(world.clients["a"], network_share=Level(0, 0, 0, 0), asn_share=Level(0, 0, 0, 0))
+
+    level = getattr(world, lost)
+    others = recollect(None, level, None, now=world.now, forgetting=FORGETTING).points
+    with_share = recollect(world.clients["a"], level, None, now=world.now, forgetting=FORGETTING)
+    assert with_share == recollect(record, level, None, now=world.now, forgetting=FORGETTING)
+    assert others < 0
+
+
+def test_without_an_asn_nothing_is_learned_about_it() -> None:
+    client, _network, asn = learn(None, None, None, good=1, bad=0, now=START, forgetting=FORGETTING, asn_known=False)
+
+    assert asn is None
+    assert client.asn_share == Level(0, 0, 0, 0)
+
+
+def test_ten_good_units_a_day_are_the_most_a_client_can_earn() -> None:
+    world = World(TIMELESS)
+    for _session in range(100):
+        world.session("a", good=2)
+    assert world.clients["a"].own.n == 10
+    world.days(0.5)
+    for _session in range(100):
+        world.session("a", good=2)
+
+    assert world.clients["a"].own.n == pytest.approx(15)
+
+
+def test_bad_units_have_no_daily_limit() -> None:
+    world = World(TIMELESS)
+    for _session in range(20):
+        world.session("a", bad=1)
+
+    assert world.clients["a"].own.n == 20
+
+
+def test_a_clock_that_steps_back_changes_nothing() -> None:
+    world = World()
+    world.session("a", good=2)
+    before = world.recall("a")
+    world.days(-400)
+
+    assert world.recall("a") == before
+    world.session("a", good=0)
+    assert world.clients["a"].own.t == START
+
+
+def test_the_reasons_are_told_in_plain_words() -> None:
+    world = World(TIMELESS)
+    for days, text in ((0, "just now"), (1 / 24, "1 hour ago"), (0.5, "13 hours ago"), (1.5, "2 days ago")):
+        world.session("a", good=0)
+        world.clients["a"] = replace(world.clients["a"], own=Level(START, 10, 3.71, 1.0))
+        world.days(days)
+        assert world.recall("a").reasons[0].text == f"still worth 3.7 good and 1.0 bad sessions, the last {text}"
+
+
+def test_evidence_that_is_nearly_gone_says_so() -> None:
+    world = World()
+    world.session("a", good=1)
+    world.days(150)
+
+    assert world.recall("a").reasons[0].text == "still worth less than 0.1 sessions, the last 150 days ago"
+
+
+units = st.floats(0, 4)
+steps = st.floats(-10, 100)
+sessions = st.lists(st.tuples(st.sampled_from("abc"), units, units, steps), max_size=30)
+
+
+def lived(story: list[tuple[str, float, float, float]]) -> World:
+    world = World()
+    for client, good, bad, days in story:
+        world.session(client, good=min(good, 2.0), bad=bad)
+        world.days(days)
+    return world
+
+
+@given(sessions)
+def test_reasons_add_up_to_the_points(story: list[tuple[str, float, float, float]]) -> None:
+    recalled = lived(story).recall("a")
+
+    assert recalled.points == sum(reason.points for reason in recalled.reasons)
+    assert all(reason.points and reason.text for reason in recalled.reasons)
+
+
+@given(sessions)
+def test_a_neighbourhood_alone_stays_within_its_limit(story: list[tuple[str, float, float, float]]) -> None:
+    assert abs(lived(story).points("new")) <= FORGETTING.network_limit
+
+
+@given(sessions)
+def test_the_own_share_is_left_out_exactly(story: list[tuple[str, float, float, float]]) -> None:
+    """What `a` is told about its network is what the others left there."""
+    world = lived([(client, good, bad, abs(days)) for client, good, bad, days in story])
+    level = world.network or Level(0, 0, 0, 0)
+    now = level.t
+    shares = [aged_share(record, level) for record in world.clients.values()]
+    whole = aged(level, now, FORGETTING)
+
+    assert sum(share.good for share in shares) == pytest.approx(whole.good, abs=1e-9)
+    assert sum(share.bad for share in shares) == pytest.approx(whole.bad, abs=1e-9)
+
+
+def aged_share(record: ClientRecord, level: Level) -> Level:
+    return aged(record.network_share, level.t, FORGETTING, level.n - record.network_share.n)
+
+
+@given(
+    st.lists(st.tuples(units, steps), min_size=1, max_size=20), st.booleans(), st.lists(st.floats(0, 1e4), max_size=9)
+)
+def test_time_only_weakens_what_a_lone_client_has(
+    story: list[tuple[float, float]], is_good: bool, waits: list[float]
+) -> None:
+    world = lived([("a", unit, 0.0, days) if is_good else ("a", 0.0, unit, days) for unit, days in story])
+    strengths = []
+    for wait in [0.0, *waits]:
+        world.days(wait)
+        strengths.append(abs(world.points("a")))
+
+    assert strengths == sorted(strengths, reverse=True)
+
+
+@given(sessions, units)
+def test_good_never_lowers_and_bad_never_raises(story: list[tuple[str, float, float, float]], unit: float) -> None:
+    good, bad = lived(story), lived(story)
+    before = good.points("a")
+    good.session("a", good=min(unit, 2.0))
+    bad.session("a", bad=unit)
+
+    assert good.points("a") >= before - ROUNDING
+    assert bad.points("a") <= before + ROUNDING
+
+
+@given(sessions, st.floats(allow_nan=False, allow_infinity=False))
+def test_no_time_can_make_it_overflow(story: list[tuple[str, float, float, float]], now: float) -> None:
+    world = lived(story)
+    world.now = now
+    world.session("a", good=1)
+    world.session("b", bad=4)
+
+    for client in ("a", "b", "new"):
+        assert math.isfinite(world.points(client))
