@@ -8,9 +8,16 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 PATH_LIMIT = 107
 """Bytes of a UNIX socket's path (Linux)."""
+
+
+class Peer(Protocol):
+    """A connected UNIX socket, Trio's or the standard library's."""
+
+    def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes: ...
 
 
 class InUseError(Exception):
@@ -60,7 +67,7 @@ def remove_local(path: Path, sock: socket.socket) -> None:
         path.unlink()
 
 
-def is_welcome(sock: socket.socket, group: str) -> bool:
+def is_welcome(sock: Peer, group: str) -> bool:
     """The peer is root, our own user, or a member of `group` (if one is named)."""
     _pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     if uid in {0, os.geteuid()}:

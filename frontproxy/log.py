@@ -6,6 +6,7 @@ counted instead of told, so that a flood does not drown what matters.
 
 import os
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ from frontproxy.wire.logfmt import format_line
 
 BUFFER_LIMIT = 4 * 1024 * 1024
 """Bytes that wait for the reader of the log."""
-REFUSALS_A_SECOND = 50
+OFTEN = 50
+"""Lines a second about what strangers can cause at any rate (refusals, hang-ups); more are summed up."""
 
 
 class Log:
@@ -27,7 +29,8 @@ class Log:
         self._size = 0
         self._dropped = 0
         self.dropped_in_all = 0
-        self._refusals = 0
+        self._frequent = 0
+        self._bugs: set[str] = set()
         self._untold: Counter[str] = Counter()
         self._wake = threading.Event()
         self._idle = threading.Event()
@@ -49,13 +52,23 @@ class Log:
         self._lines.append(data)
         self._size += len(data)
 
-    def refused(self, why: str, /, **values: object) -> None:
-        """A refusal: told while there are few in this second, counted by cause otherwise."""
-        self._refusals += 1
-        if self._refusals <= REFUSALS_A_SECOND:
-            self("refused", why=why, **values)
+    def often(self, event: str, why: str, /, **values: object) -> None:
+        """What strangers can cause at any rate: told while it is rare in this second, counted by cause otherwise."""
+        self._frequent += 1
+        if self._frequent <= OFTEN:
+            self(event, why=why, **values)
         else:
-            self._untold[why] += 1
+            self._untold[f"{event}_{why}"] += 1
+
+    def bug(self, where: str, error: Exception, /, **values: object) -> None:
+        """A mistake of ours: its traceback the first time it shows at this place, counted afterwards."""
+        trace = traceback.extract_tb(error.__traceback__)
+        place = f"{trace[-1].filename}:{trace[-1].lineno}" if trace else where
+        if place in self._bugs:
+            self.often("bug", where, error=repr(error), **values)
+            return
+        self._bugs.add(place)
+        self("bug", where=where, error=repr(error), traceback="".join(traceback.format_exception(error)), **values)
 
     def tick(self) -> None:
         """Once in a few dozen milliseconds: let the thread write what has gathered."""
@@ -67,11 +80,11 @@ class Log:
             self._wake.set()
 
     def second(self) -> None:
-        """Once a second: sum up the refusals that were not told."""
+        """Once a second: sum up what was not told."""
         if self._untold:
-            self("refused_more", **dict(self._untold))
+            self("untold", **dict(self._untold))
             self._untold.clear()
-        self._refusals = 0
+        self._frequent = 0
 
     def flush(self, timeout: float) -> None:
         """Wait until all is written, but at most `timeout` seconds; for the end of the program."""

@@ -11,6 +11,8 @@ import trio
 from frontproxy.core.session import Session
 from frontproxy.observe.pregreet import Manners, listen_for_pregreet
 
+FULL = "421 4.3.2 Too many strangers are waiting, please try again later"
+
 
 @dataclass(slots=True, order=True)
 class Chair:
@@ -20,7 +22,8 @@ class Chair:
     _negated_number: int
     session: Session = field(compare=False)
     scope: trio.CancelScope = field(compare=False, default_factory=trio.CancelScope)
-    is_shed: bool = field(compare=False, default=False)
+    reply: str = field(compare=False, default="")
+    """What a client is told that must leave the room before its time."""
 
 
 class WaitingRoom:
@@ -35,7 +38,7 @@ class WaitingRoom:
         return len(self._chairs)
 
     def enter(self, session: Session) -> Chair | None:
-        """A chair for the session; in a full room the lowest score is shed for it. None if that is the newcomer itself."""
+        """A chair for the session; in a full room the lowest is shed for it, and None says that this is the lowest."""
         self._numbers += 1
         chair = Chair(session.verdict.score, -self._numbers, session)
         insort(self._chairs, chair)
@@ -44,30 +47,28 @@ class WaitingRoom:
             if lowest is chair:
                 del self._chairs[0]
                 return None
-            self._shed(lowest)
+            self.shed(1)
         return chair
 
     async def observe(self, chair: Chair, *, deadline: float) -> Manners | None:
-        """How the client in the chair behaves until `deadline` (Trio's clock); None if it was shed. Frees the chair."""
+        """How the client behaves until `deadline` (Trio's clock); None if it must leave. Its chair is free then."""
         try:
+            manners: Manners | None = None
             with chair.scope:
-                return await listen_for_pregreet(chair.session.socket, deadline=deadline)
-            return None
+                manners = await listen_for_pregreet(chair.session.socket, deadline=deadline)
+            return None if chair.reply else manners
         finally:
-            if not chair.is_shed:
+            if not chair.reply:
                 self._leave(chair)
 
-    def shed(self, count: int) -> int:
-        """The `count` lowest leave, because something is short; returns how many there were."""
+    def shed(self, count: int, reply: str = FULL) -> int:
+        """The `count` lowest leave with a reply; returns how many there were."""
         lowest = self._chairs[:count]
         for chair in lowest:
-            self._shed(chair)
+            self._leave(chair)
+            chair.reply = reply
+            chair.scope.cancel()
         return len(lowest)
-
-    def _shed(self, chair: Chair) -> None:
-        self._leave(chair)
-        chair.is_shed = True
-        chair.scope.cancel()
 
     def _leave(self, chair: Chair) -> None:
         del self._chairs[bisect_left(self._chairs, chair)]

@@ -45,6 +45,10 @@ class Sender:
     utf8: bool = False
 
 
+NULL_SENDER = Sender(None)
+"""`MAIL FROM:<>`: nobody to send a bounce to."""
+
+
 def parse_mail(argument: str) -> Sender:
     """The argument of MAIL, from `FROM:` on. Raises ProtocolError."""
     text = _after("FROM:", argument)

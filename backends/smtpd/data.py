@@ -3,8 +3,8 @@
 Mail can be smuggled past a filter when two servers disagree about where a message ends. So there is one spelling of the
 end here, and content that holds another possible one (a bare CR or LF) is refused before its end is even looked for.
 
-The reader keeps at most four bytes: a tail that may be the beginning of CRLF.CRLF. It starts with an invented CRLF, since
-content begins at the start of a line, and takes it out again.
+The reader keeps at most four bytes: a tail that may be the beginning of CRLF.CRLF. It starts with an invented CRLF,
+since content begins at the start of a line, and takes it out again.
 """
 
 from backends.smtpd.replies import BARE_IN_CONTENT, ProtocolError

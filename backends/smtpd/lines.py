@@ -24,6 +24,10 @@ class LineReader:
         """Bytes that wait to be read."""
         return len(self._buffer)
 
+    def starts_with(self, prefix: bytes) -> bool:
+        """Whether what waits begins so."""
+        return self._buffer.startswith(prefix)
+
     def feed(self, data: bytes) -> None:
         self._buffer += data
 

@@ -1,7 +1,7 @@
 """Addresses as packed bytes, and the keys that history and the census know clients by.
 
-A packed address has 4 bytes (IPv4) or 16 (IPv6); an IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) is IPv4. A client is an
-IPv4 address or an IPv6 /64, since one host owns all of a /64; its network is the /24 or the /48 around it.
+A packed address has 4 bytes (IPv4) or 16 (IPv6); an IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) is IPv4. A client
+is an IPv4 address or an IPv6 /64, since one host owns all of a /64; its network is the /24 or the /48 around it.
 """
 
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton

@@ -4,10 +4,8 @@ Durations are seconds, points and scores are decibans. Once parsed, every path i
 are resolved against the folder of the file.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from frontproxy.core.rules import Rule, compile_rule
@@ -153,15 +151,18 @@ POOLS: Final = (
 )
 """The pools of a file that names none."""
 
+DEFAULT_REPLY: Final = "421 4.3.2 Try again later"
 ROUTES: Final = (
     RouteSettings(compile_rule("score >= 5"), to="nice"),
-    RouteSettings(compile_rule("stress and score <= -10"), reply="421 4.3.2 Try again later"),
+    RouteSettings(compile_rule("stress and score <= -10"), reply=DEFAULT_REPLY),
     RouteSettings(None, to="hostile"),
 )
 """The routes of a file that names none."""
 
-SMTPD: Final[Mapping[str, Any]] = MappingProxyType(
-    {
+
+def default_smtpd() -> dict[str, Any]:
+    """The bundled smtpd of a file without `[smtpd]`."""
+    return {
         "hostname": "mx.example.com",
         "domains": ["example.com"],
         "delivery": "maildir:var/mail",
@@ -169,12 +170,6 @@ SMTPD: Final[Mapping[str, Any]] = MappingProxyType(
         "hard_error_limit": 20,
         "hostile": {"timeout": "60s", "stress": {"timeout": "10s", "hard_error_limit": 1}},
     }
-)
-"""The bundled smtpd of a file without `[smtpd]`."""
-
-
-def _smtpd() -> dict[str, Any]:
-    return dict(SMTPD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +183,7 @@ class Config:
     learn: Learn = Learn()
     pools: tuple[Pool, ...] = POOLS
     """In the order of the file; under `observe` everyone goes to the first."""
-    smtpd: dict[str, Any] = field(default_factory=_smtpd)
+    smtpd: dict[str, Any] = field(default_factory=default_smtpd)
     """`[smtpd]` as it stands in the file: the bundled smtpd checks it itself."""
     points: Points = Points()
     lists: tuple[ListSettings, ...] = ()

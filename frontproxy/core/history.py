@@ -1,10 +1,10 @@
 """What earlier sessions taught about a client and its neighbourhood, and what that is worth now.
 
 A level (a client, its network, its ASN) is what is known about one thing: good and bad evidence, in units of one
-session. It forgets with time (`good_half_life`, `bad_half_life`) and with evidence: a unit of new evidence shrinks all the
-old by 1 + 1/evidence_cap, so that what is known never exceeds about `evidence_cap` units, and a thousand good sessions
-cannot buy a hundred bad ones. What is kept are present values at the last touch; ageing multiplies them by numbers from 0
-to 1, so nothing can overflow.
+session. It forgets with time (`good_half_life`, `bad_half_life`) and with evidence: a unit of new evidence shrinks all
+the old by 1 + 1/evidence_cap, so that what is known never exceeds about `evidence_cap` units, and a thousand good
+sessions cannot buy a hundred bad ones. What is kept are present values at the last touch; ageing multiplies them by
+numbers from 0 to 1, so nothing can overflow.
 
 Reading goes from the widest level to the client. A level is read with the points of the wider one as its prior, which
 weighs as much as `PRIOR_WEIGHT` sessions:
@@ -13,7 +13,7 @@ weighs as much as `PRIOR_WEIGHT` sessions:
 
 A network and an ASN are clipped to `network_limit`, and a client's own share is left out of them: nobody is his own
 neighbour. To make that exact, a client's record keeps its share of both, aged as the level itself ages. A share whose
-level was lost and began anew is 0; only one whose level has since grown past it goes unnoticed, and is nearly forgotten.
+level was lost and began anew is 0; one whose level has since grown past it goes unnoticed, and is nearly forgotten.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What one session's end counts, in units of good and bad evidence: the table of outcomes in `docs/design.md`.
 
-What is our own trouble (4xx, a full queue, an end of ours) counts nothing, nor does a session in which nothing was said.
-What a session adds is bounded by `GOOD_LIMIT` and `BAD_LIMIT`, whatever its feed claims.
+What is our own trouble (4xx, a full queue, an end of ours) counts nothing, nor does a session in which nothing was
+said. What a session adds is bounded by `GOOD_LIMIT` and `BAD_LIMIT`, whatever its feed claims.
 """
 
 from dataclasses import dataclass

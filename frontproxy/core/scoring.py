@@ -1,6 +1,7 @@
 """Judging: from evidence to a verdict. The first of these that applies decides where the session goes:
 
-observe mode (the first pool) · a pin (its pool) · a deciding list (a refusal, or the first pool) · the first rule that holds.
+observe mode (the first pool), a pin (its pool), a deciding list (a refusal, or the first pool), the first rule that
+holds.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,9 +1,9 @@
 """Which line of a TOML text each key stands on: tomllib reads the values and forgets where they were.
 
 The text must be one that tomllib accepts, so the scan has to find only where statements end: at a newline that lies
-neither in brackets nor in a long string. The head of a statement (`[pool.nice]`, `[[route]]`, or what is left of `=`) is
-then given to tomllib itself, which knows all about quoted and dotted keys. A key inside a value (`{ a = 1 }`, an array
-over several lines) is not found; it has the line on which the value starts.
+neither in brackets nor in a long string. The head of a statement (`[pool.nice]`, `[[route]]`, or what is left of `=`)
+is then given to tomllib itself, which knows all about quoted and dotted keys. A key inside a value (`{ a = 1 }`, an
+array over several lines) is not found; it has the line on which the value starts.
 """
 
 import re
@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The way to a value: ("pool", "nice", "sessions"), ("route", 0, "when")."""
 
 _TOKEN: Final = re.compile(
@@ -26,28 +26,27 @@ _TOKEN: Final = re.compile(
 _NESTING: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
-def key_lines(text: str) -> dict[Path, int]:
+def key_lines(text: str) -> dict[KeyPath, int]:
     """The lines, counted from 1, of the headers and keys of a TOML text."""
-    lines: dict[Path, int] = {}
-    tables: dict[Path, int] = {}  # how many tables each array of tables has so far
-    table: Path = ()
+    lines: dict[KeyPath, int] = {}
+    tables: dict[KeyPath, int] = {}  # how many tables each array of tables has so far
+    table: KeyPath = ()
     for line, head in _statements(text):
         keys, innermost = _descend(tomllib.loads(head))
         if not keys:
             continue  # a comment, or nothing
-        path = (*_indexed((), keys[:-1], tables), keys[-1])
-        if innermost == 0:
-            path = (*_indexed(table, keys[:-1], tables), keys[-1])
-        elif innermost == [{}]:
+        around = table if innermost == 0 else ()
+        path = (*_indexed(around, keys[:-1], tables), keys[-1])
+        if innermost == [{}]:
             tables[path] = tables.get(path, 0) + 1
         if innermost != 0:
-            table = path = _indexed(path[:-1], keys[-1:], tables)
+            path = table = _indexed((), keys, tables)
         for length in range(1, len(path) + 1):
             lines.setdefault(path[:length], line)
     return lines
 
 
-def line_of(path: Path, lines: Mapping[Path, int]) -> int:
+def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
     """The line of a key, or of the nearest table around it; 0 if there is none."""
     return next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), 0)
 
@@ -66,7 +65,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _descend(node: Any) -> tuple[list[str], Any]:
-    """The keys on the way to the innermost value of a head, and that value: {} after `[a]`, [{}] after `[[a]]`, else 0."""
+    """The keys of a head, and the value they lead to: {} after `[a]`, [{}] after `[[a]]`, 0 after a key."""
     keys = []
     while isinstance(node, dict) and node:
         key, node = next(iter(node.items()))
@@ -74,7 +73,7 @@ def _descend(node: Any) -> tuple[list[str], Any]:
     return keys, node
 
 
-def _indexed(start: Path, keys: list[str], tables: Mapping[Path, int]) -> Path:
+def _indexed(start: KeyPath, keys: list[str], tables: Mapping[KeyPath, int]) -> KeyPath:
     """The path of keys below `start`; where one names an array of tables, its latest table is meant."""
     path = start
     for key in keys:

@@ -1,4 +1,4 @@
-"""Handover by descriptor: a server process gets the client over Postfix's `pass` protocol, and we are out of the way."""
+"""Handover by descriptor: a server process gets the client by Postfix's `pass` protocol, and we are out of it."""
 
 from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, send_fds, socket
 
@@ -37,7 +37,10 @@ def hand_over(client: socket, path: str, message: bytes) -> socket:
     one sendmsg right after connect, since a sender that stalls blocks the whole service (Postfix). The connect is raw
     and non-blocking, since EAGAIN is how a full backlog shows. Raises Saturated or Unreachable.
     """
-    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+    try:
+        connection = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+    except OSError as error:  # no descriptor is free; there may be one in a moment
+        raise Saturated(f"{path}: {error.strerror}") from None
     try:
         connection.connect(path)
         send_fds(connection, [message], [client.fileno()])

@@ -1,7 +1,7 @@
 """The pools together: who gets a place where, who waits in line, who must come back later.
 
-A session is offered to the pool of its route and then down the fallbacks, never up. If there is no place in any of them,
-it stands in line at the first that serves it; whoever has a place to give calls the best of all lines that lead there.
+A session is offered to the pool of its route and then down the fallbacks, never up. If there is no place in any,
+it stands in line at the first that serves it; a pool with a free place calls the best of all lines that lead to it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ class Proceedings(Protocol):
     """What the pools tell: who was given away, who must leave and why, and what an operator should know."""
 
     def session_given(self, given: Given) -> None: ...
+    def session_ended(self, given: Given) -> None: ...
     def session_refused(self, session: Session, reply: str, why: str) -> None: ...
     def log(self, event: str, /, **values: object) -> None: ...
 
@@ -94,6 +95,7 @@ class Pools:
             return
         given.backend.sessions -= 1
         given.places.release(given.client)
+        self._proceedings.session_ended(given)
         pool = self._pools.get(given.pool)
         if pool is not None:
             self._call_next(pool, now)

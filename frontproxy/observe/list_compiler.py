@@ -1,8 +1,8 @@
 """The compiler of lists, a program of its own: `python -m frontproxy.observe.list_compiler FD`.
 
 The lists come as JSON on stdin, their table goes to the descriptor FD, and what became of it to stdout as JSON
-(`Result`). It runs apart because a million networks keep an interpreter busy for seconds: in a thread of the proxy every
-client would feel that.
+(`Result`). It runs apart because a million networks keep an interpreter busy for seconds: in a thread of the proxy
+every client would feel that.
 """
 
 import json

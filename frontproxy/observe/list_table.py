@@ -1,9 +1,9 @@
 """Networks of several lists as one flat table: disjoint intervals of addresses, and the set of lists that hold each.
 
 CIDR networks are nested or apart, never crossing. So one walk over them, sorted by first address and then by length of
-prefix, with a stack of those that are open, meets every point where the answer changes: the start of a network, and the
-address after its end. There the table notes the address and the number of a set; an address belongs to the last point at
-or before it. A set holds at most one member of each list, the longest prefix. Equal sets share their number: a
+prefix, with a stack of those that are open, meets every point where the answer changes: the start of a network, and
+the address after its end. There the table notes the address and the number of a set; an address belongs to the last
+point at or before it. A set holds at most one member of each list, the longest prefix. Equal sets share their number: a
 list of a million networks rarely makes more than a dozen.
 
 The table is seven arrays (SECTIONS), written one after the other; a reader maps the file and bisects in place.

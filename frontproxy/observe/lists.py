@@ -1,8 +1,8 @@
 """Lists: which of the operator's lists hold an address. A million networks are looked up in place, in a mapped table.
 
 The table (`list_table`) is made by another process (`list_compiler`), in memory that has a descriptor but no name, and
-mapped here. It is given back by a thread, a slice at a time: the kernel needs 0.2 ms for each megabyte, and clients
-would feel the sum. So neither making a book nor dropping one keeps the proxy from its clients.
+mapped here; a thread gives it back (`memfile`). So neither making a book nor dropping one keeps the proxy from its
+clients.
 """
 
 import mmap
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from subprocess import CompletedProcess
-from threading import Thread
 
 import trio
 
 from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.observe.list_compiler import ListSource, Result, order_to_json
 from frontproxy.observe.list_table import SECTIONS, Table
+from frontproxy.observe.memfile import give_back
 
 __all__ = ["ListBook", "ListSource", "Match", "compile_lists", "empty_book"]
 
@@ -28,9 +28,6 @@ COMPILE_LIMIT = 120
 
 _KEPT = 4096
 """Answers kept ready; only lists that overlap everywhere make more sets than that."""
-
-_SLICE = 2 << 20
-"""Bytes unmapped at once, while the interpreter waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +144,5 @@ def _sections(memory: mmap.mmap | bytes, counts: Sequence[int]) -> list[memoryvi
 def _give_back(views: list[memoryview], memory: mmap.mmap | bytes, descriptor: int) -> None:
     for view in views:
         view.release()
-    if not isinstance(memory, mmap.mmap):
-        return
-    thread = Thread(target=_unmap, args=(memory, descriptor), name="frontproxy-lists")
-    try:
-        thread.start()
-    except RuntimeError:  # no thread to be had
-        _unmap(memory, descriptor)
-
-
-def _unmap(memory: mmap.mmap, descriptor: int) -> None:
-    """Unmap in slices, then let go: only `os.close` lets other threads run meanwhile, so it must come last."""
-    for start in range(0, len(memory), _SLICE):
-        memory.madvise(mmap.MADV_DONTNEED, start, min(_SLICE, len(memory) - start))
-    memory.close()
-    os.close(descriptor)
+    if isinstance(memory, mmap.mmap):
+        give_back(descriptor, memory.close)

@@ -11,8 +11,8 @@ Manners = Literal["quiet", "early", "gone"]
 async def listen_for_pregreet(sock: socket, *, deadline: float) -> Manners:
     """Listen until `deadline` (Trio's clock): it was quiet, it talked early, or it hung up.
 
-    The wait is level-triggered, so interest is dropped at the first event. The socket can be closed or given away afterwards
-    without telling Trio.
+    The wait is level-triggered, so interest is dropped at the first event. The socket can be closed or given away
+    afterwards without telling Trio.
     """
     manners: Manners = "quiet"
     try:

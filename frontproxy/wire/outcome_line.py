@@ -1,7 +1,7 @@
 """Outcome lines: how one session ended, as one line of JSON.
 
-Feeds write them to the report socket; `docs/design.md` says what each event is worth. Only `client`, `port`, `ended` and
-`end` are required, unknown keys are ignored, and what is not said is 0.
+Feeds write them to the report socket; `docs/design.md` says what each event is worth. Only `client`, `port`, `ended`
+and `end` are required, unknown keys are ignored, and what is not said is 0.
 """
 
 import json

@@ -1,0 +1,222 @@
+"""The commands: `run` and `check` work on a configuration, all others ask the running proxy over its admin socket."""
+
+import argparse
+import errno
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import toml
+import trio
+
+import frontproxy
+from frontproxy import app, show
+from frontproxy.core import config
+from frontproxy.core.config_values import Config
+from frontproxy.core.mistakes import Mistaken
+from frontproxy.doors import CannotListen
+from frontproxy.local import InUseError
+from frontproxy.setup import load, read
+
+EX_OK = 0
+EX_USAGE = 64
+EX_UNAVAILABLE = 69
+EX_OSERR = 71
+EX_NOPERM = 77
+EX_CONFIG = 78
+DEFAULT_FILES = (Path("config.toml"), Path("/etc/frontproxy/config.toml"))
+_ANSWER_WITHIN = 60.0
+
+
+class Failed(Exception):
+    """The command cannot do its work; `code` is its exit code."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code (sysexits)."""
+    try:
+        options = _parser().parse_args(arguments)
+        code: int = options.do(options)
+    except Failed as failed:
+        print(f"frontproxy: {failed}", file=sys.stderr)
+        return failed.code
+    except Mistaken as mistaken:
+        print(mistaken, file=sys.stderr)
+        if isinstance(mistaken, CannotListen):
+            return EX_NOPERM if mistaken.number in {errno.EACCES, errno.EPERM} else EX_OSERR
+        return EX_CONFIG
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EX_OK
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        trio.run(app.serve, _file(options), lambda text: print(text, flush=True))
+    except InUseError as error:
+        raise Failed(EX_OSERR, f"{error}; is another frontproxy running?") from None
+    except PermissionError as error:
+        raise Failed(EX_NOPERM, f"{error.filename}: {error.strerror}") from None
+    except OSError as error:
+        raise Failed(EX_OSERR, str(error)) from None
+    except LookupError as error:
+        raise Failed(EX_CONFIG, f"admin.group: {error}") from None
+    return EX_OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    setup = trio.run(load, _file(options))
+    for warning in setup.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if options.print:
+        print(toml.dumps(config.effective(setup.config)), end="")
+    else:
+        print(f"{setup.path}: no mistakes")
+    return EX_OK
+
+
+def _ask(options: argparse.Namespace) -> int:
+    """Ask the running proxy, once for each client where several are named, and show the answers."""
+    answers = _converse(_settings(options).admin.socket, options.requests(options))
+    failed = [answer for answer in answers if not answer["ok"]]
+    if getattr(options, "json", False):
+        for answer in answers:
+            print(json.dumps(answer))
+    else:
+        for answer in answers:
+            if answer["ok"]:
+                options.show(answer, options)
+            else:
+                print(f"frontproxy: {answer['error']}", file=sys.stderr)
+                for mistake in answer.get("mistakes", []):
+                    print(mistake, file=sys.stderr)
+    if not failed:
+        return EX_OK
+    if "mistakes" in failed[0]:
+        return EX_CONFIG
+    return EX_USAGE if failed[0]["code"] in {"usage", "bad_address", "unknown_command"} else 1
+
+
+def _converse(path: Path, requests: Sequence[str]) -> list[dict[str, Any]]:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_ANSWER_WITHIN)
+            connection.connect(str(path))
+            with connection.makefile("rw", encoding="utf-8") as stream:
+                answers = []
+                for request in requests:
+                    stream.write(request + "\n")
+                    stream.flush()
+                    line = stream.readline()
+                    if not line:
+                        raise Failed(EX_UNAVAILABLE, f"{path}: closed without an answer; may you use this socket?")
+                    answers.append(json.loads(line))
+                return answers
+    except PermissionError:
+        raise Failed(EX_NOPERM, f"{path}: you may not use this socket; be root or in admin.group") from None
+    except OSError as error:
+        why = error.strerror or error
+        raise Failed(
+            EX_UNAVAILABLE, f"frontproxy does not answer at {path}: {why}; start it with: frontproxy run"
+        ) from None
+
+
+def _file(options: argparse.Namespace) -> Path:
+    if options.config:
+        return Path(options.config)
+    return next((path for path in DEFAULT_FILES if path.exists()), DEFAULT_FILES[0])
+
+
+def _settings(options: argparse.Namespace) -> Config:
+    """The configuration, only to know where the admin socket is; its mistakes are not this command's business."""
+    return read(_file(options)).checked.config
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        raise SystemExit(EX_USAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="frontproxy", description="A front end for mail servers: friends get the nice smtpd.")
+    parser.add_argument("--version", action="version", version=f"frontproxy {frontproxy.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add(commands, "run", "serve, in the foreground; SIGTERM and Ctrl-C drain, SIGHUP reloads").set_defaults(do=_run)
+    check = _add(commands, "check", "find every mistake in the configuration; exit 0 or 78")
+    check.add_argument("--print", action="store_true", help="print the effective configuration as TOML")
+    check.set_defaults(do=_check)
+    _add_questions(commands)
+    _add_orders(commands)
+    return parser
+
+
+def _add_questions(commands: Any) -> None:
+    score = _add(commands, "score", "the verdict on a client, explained")
+    score.add_argument("client", nargs="+", metavar="CLIENT", help="an IPv4 or IPv6 address")
+    _asks(score, lambda options: [f"score {client}" for client in options.client], show.score)
+    _asks(_add(commands, "clients", "who is known: best, worst, busiest"), lambda _options: ["clients"], show.clients)
+    _asks(_add(commands, "pins", "the operator's overrides"), lambda _options: ["pins"], show.pins)
+    status = _add(commands, "status", "how everything is")
+    status.add_argument("--prometheus", action="store_true", help="in Prometheus' text format")
+    _asks(status, lambda _options: ["status"], show.status)
+
+
+def _add_orders(commands: Any) -> None:
+    pin = _add(commands, "pin", "send a client or network to a pool, whatever its score")
+    pin.add_argument("client", metavar="CLIENT|NETWORK")
+    pin.add_argument("pool", metavar="POOL")
+    pin.add_argument("--for", dest="duration", metavar="1h", help="until then only")
+    pin.add_argument("--because", metavar="TEXT", help="a note for whoever wonders later")
+    _asks(pin, lambda options: [_words("pin", options.client, options.pool, options)], show.pinned)
+    unpin = _add(commands, "unpin", "remove a pin")
+    unpin.add_argument("client", metavar="CLIENT|NETWORK")
+    _asks(unpin, lambda options: [f"unpin {options.client}"], show.done)
+    forget = _add(commands, "forget", "forget what a client's sessions have taught")
+    forget.add_argument("client", metavar="CLIENT")
+    _asks(forget, lambda options: [f"forget {options.client}"], show.done)
+    stress = _add(commands, "stress", "show the stress of the pools, or hold it on or off")
+    stress.add_argument("words", nargs="*", metavar="[POOL] [on|off|auto]")
+    stress.add_argument("--for", dest="duration", metavar="1h", help="hold it until then only")
+    _asks(stress, lambda options: [_words("stress", *options.words, options)], show.stress)
+    _asks(
+        _add(commands, "reload", "read the configuration anew, as SIGHUP does"),
+        lambda _options: ["reload"],
+        show.reloaded,
+    )
+    _asks(
+        _add(commands, "drain", "take nobody new, finish what is under way, end"), lambda _options: ["drain"], show.done
+    )
+
+
+def _add(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.add_argument("-c", "--config", metavar="FILE", help="config.toml (default: ./, then /etc/frontproxy/)")
+    return command
+
+
+def _asks(command: argparse.ArgumentParser, requests: Any, shown: Any) -> None:
+    command.add_argument("--json", action="store_true", help="the answer as JSON")
+    command.set_defaults(do=_ask, requests=requests, show=shown)
+
+
+def _words(*words: Any) -> str:
+    """A request line from words and, last, the options that go with it."""
+    *plain, options = words
+    line = [str(word) for word in plain]
+    if options.duration:
+        line += ["--for", options.duration]
+    if getattr(options, "because", None):
+        line += ["--because", " ".join(options.because.split())]
+    return " ".join(line)

@@ -1,0 +1,133 @@
+"""What only the whole configuration shows: names that lead nowhere, pools nobody reaches, rules that never hold."""
+
+from collections.abc import Iterator, Mapping
+
+from frontproxy.core.config_shapes import meant, shown
+from frontproxy.core.config_sheet import Sheet
+from frontproxy.core.config_values import Config, Pool, RouteSettings
+from frontproxy.core.toml_lines import KeyPath
+
+_LONGEST_SOCKET = 107
+"""Octets of a UNIX socket's path: sun_path of unix(7) holds 108, the last one is NUL."""
+
+
+def check_whole(sheet: Sheet, config: Config) -> None:
+    """Note everything in a configuration that does not fit together."""
+    pools = {pool.name: pool for pool in config.pools}
+    _check_pools(sheet, pools)
+    _check_targets(sheet, config.routes, pools)
+    _check_strangers(sheet, config.routes[-1], pools)
+    _check_reached(sheet, config, pools)
+    _check_sockets(sheet, config)
+    _check_evidence(sheet, config)
+    for index, route in enumerate(config.routes):
+        _check_rule(sheet, ("route", index), route, config)
+
+
+def _check_pools(sheet: Sheet, pools: Mapping[str, Pool]) -> None:
+    for pool in pools.values():
+        here = ("pool", pool.name)
+        if pool.per_client > pool.sessions:
+            what = f"one client may have {pool.per_client} of {pool.sessions} sessions"
+            sheet.warn((*here, "per_client"), what, "one client can fill the pool; write a smaller number")
+        if not pool.fallback:
+            continue
+        chain = list(_chain(pool, pools))
+        if pool.fallback not in pools:
+            what = f"there is no pool {shown(pool.fallback)}"
+            sheet.mistake((*here, "fallback"), what, meant(pool.fallback, list(pools), _pools_text(pools)))
+        elif chain[-1].fallback == pool.name:
+            ways = " -> ".join([*(step.name for step in chain), pool.name])
+            sheet.mistake((*here, "fallback"), f"the fallbacks go in a circle: {ways}", "let one pool have no fallback")
+
+
+def _chain(pool: Pool, pools: Mapping[str, Pool]) -> Iterator[Pool]:
+    """A pool, its fallback, the fallback of that, each once."""
+    seen: set[str] = set()
+    step: Pool | None = pool
+    while step and step.name not in seen:
+        seen.add(step.name)
+        yield step
+        step = pools.get(step.fallback)
+
+
+def _pools_text(pools: Mapping[str, Pool]) -> str:
+    return f"the pools are {', '.join(pools)}"
+
+
+def _check_targets(sheet: Sheet, routes: tuple[RouteSettings, ...], pools: Mapping[str, Pool]) -> None:
+    for index, route in enumerate(routes):
+        if not route.to or route.to in pools:
+            continue
+        if ("route",) in sheet.lines:
+            what = f"there is no pool {shown(route.to)}"
+            sheet.mistake(("route", index, "to"), what, meant(route.to, list(pools), _pools_text(pools)))
+        else:
+            what = f"the default routes lead to a pool {shown(route.to)}, and there is none"
+            sheet.mistake(("route",), what, "add [[route]] tables that lead to your pools")
+
+
+def _check_strangers(sheet: Sheet, last: RouteSettings, pools: Mapping[str, Pool]) -> None:
+    """A reserved pool has no place for strangers, so the last route must come to another one in the end."""
+    pool = pools.get(last.to)
+    if pool and all(step.reserved for step in _chain(pool, pools)):
+        what = "strangers end here and find no place, now or ever"
+        sheet.mistake(
+            ("pool", pool.name, "reserved"), what, "add a fallback, or let the last route lead to another pool"
+        )
+
+
+def _check_reached(sheet: Sheet, config: Config, pools: Mapping[str, Pool]) -> None:
+    targets = [pools[route.to] for route in config.routes if route.to in pools]
+    reached = {step.name for target in targets for step in _chain(target, pools)}
+    for pool in pools.values():
+        if pool.name not in reached:
+            sheet.warn(("pool", pool.name), "no route leads to this pool", "add a route, or remove the pool")
+
+
+def _check_sockets(sheet: Sheet, config: Config) -> None:
+    paths: list[tuple[KeyPath, str]] = [
+        (("admin", "socket"), str(config.admin.socket)),
+        (("learn", "report"), str(config.learn.report)),
+    ]
+    for pool in config.pools:
+        services = [backend.target for backend in pool.backends if backend.kind == "pass"]
+        paths += [(("pool", pool.name, "backends"), service) for service in services]
+    for here, path in paths:
+        octets = len(path.encode(errors="surrogateescape"))
+        if octets > _LONGEST_SOCKET:
+            what = f"the path of the socket has {octets} octets: {shown(path)}"
+            sheet.mistake(here, what, f"choose one of at most {_LONGEST_SOCKET}")
+    if config.admin.socket == config.learn.report:
+        sheet.mistake(("learn", "report"), "this is the admin socket's path", "choose a path of its own")
+
+
+def _check_evidence(sheet: Sheet, config: Config) -> None:
+    names: set[str] = set()
+    for index, settings in enumerate(config.lists):
+        if settings.name in names:
+            what = f'there is another list "{settings.name}"'
+            sheet.mistake(("list", index, "name"), what, "give each list a name of its own")
+        names.add(settings.name)
+    if config.networks and not config.geo:
+        sheet.warn(("network",), "without a database nothing is known of ASN and country", "add [[geo]] with a file")
+    if config.points.returned >= config.listen.settled:
+        what = f"whoever returns after a 421 is a friend at once, as listen.settled is {config.listen.settled:g}"
+        sheet.warn(("points", "returned"), what, "write fewer points")
+
+
+def _check_rule(sheet: Sheet, here: KeyPath, route: RouteSettings, config: Config) -> None:
+    asked = route.rule.names if route.rule else frozenset()
+    if route.reply.startswith("5") and not asked & {"lists", "known"}:
+        what = "strangers may be refused for good on a guess"
+        sheet.warn((*here, "reply"), what, "ask for lists or known in its when, or reply with a 4xx code")
+    for name in sorted(asked & {"listed", "name", "domain"}):
+        sheet.warn((*here, "when"), f"{name} is always empty in this version", "leave it out")
+    for name in sorted(asked & {"asn", "country"}):
+        if not config.geo:
+            sheet.warn((*here, "when"), f"without a database {name} is never known", "add [[geo]] with a file")
+    known = {"stress": [pool.name for pool in config.pools], "lists": [settings.name for settings in config.lists]}
+    for name, member in sorted(route.rule.members if route.rule else ()):
+        if member not in known.get(name, [member]):
+            what = f"{shown(member)} is never in {name}"
+            sheet.warn((*here, "when"), what, meant(member, known[name], "there is nothing of that name"))

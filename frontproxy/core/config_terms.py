@@ -1,0 +1,103 @@
+"""The shapes of values that belong to mail and networks: addresses, networks, backends, replies, rules."""
+
+import re
+from ipaddress import IPv6Network, ip_address, ip_network
+from typing import Any, Final
+
+from frontproxy.core.address import AddressError, pack, unpack
+from frontproxy.core.config_shapes import Wrong, name, path, shown, text
+from frontproxy.core.config_values import Backend
+from frontproxy.core.rules import Rule, RuleError, compile_rule
+
+_HOST_AND_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
+_NETWORK: Final = re.compile(r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?")
+_REPLY: Final = re.compile(r"([45])[0-5][0-9] ([45])\.[0-9]{1,3}\.[0-9]{1,3} [ -~]*[!-~]")
+_LONGEST_REPLY: Final = 510
+"""RFC 5321 section 4.5.3.1.5: 512 octets with CR and LF."""
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+_LATER: Final = "not in this version"
+
+
+def address(value: Any) -> tuple[str, int]:
+    """An address and a port: "127.0.0.1:2525" or "[::1]:2525"; port 0 is any free one."""
+    if text(value).startswith("pass:"):
+        raise Wrong((f"{shown(value)} is {_LATER}", 'write an address and a port, such as "127.0.0.1:2525"'))
+    form = _HOST_AND_PORT.fullmatch(value)
+    if not form:
+        remedy = 'write "127.0.0.1:2525" or "[::1]:2525" (an address, not a name)'
+        raise Wrong((f"{shown(value)} is not an address and a port", remedy))
+    host, port = form[1] or form[2], int(form[3])
+    try:
+        packed = pack(host)
+    except AddressError:
+        raise Wrong((f"{shown(host)} is not an IP address", "write an IPv4 address, or an IPv6 one in [ ]")) from None
+    if port > 65535:
+        raise Wrong((f"{port} is not a port", "write a port from 1 to 65535"))
+    return unpack(packed), port
+
+
+def proxy(value: Any) -> str:
+    """A network of proxies that send a PROXY header: none, so far."""
+    raise Wrong((f"{shown(value)} cannot be trusted: PROXY headers are {_LATER}", "leave the array empty"))
+
+
+def network(value: Any) -> str:
+    """A network in CIDR notation, or a single address; returned in its usual spelling."""
+    wrong = Wrong((f"{shown(value)} is not a network", 'write "192.0.2.0/24", "2001:db8::/32" or an address'))
+    if not _NETWORK.fullmatch(text(value)):
+        raise wrong
+    try:
+        found = ip_network(value, strict=False)
+    except ValueError:
+        raise wrong from None
+    given = value.partition("/")[0]
+    if ip_address(given) != found.network_address:
+        remedy = f'write "{found}" for the network, or "{given}" for the one address'
+        raise Wrong((f"{shown(value)} has bits set beyond its prefix", remedy))
+    if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped:
+        raise Wrong((f"{shown(value)} is IPv4 in IPv6 clothes", 'write it as IPv4: "192.0.2.0/24"'))
+    return str(found)
+
+
+def backend(value: Any) -> Backend:
+    """An smtpd service: "bundled:PERSONALITY" or "pass:/path/of/socket", its path not yet resolved."""
+    kind, _, target = text(value).partition(":")
+    match kind:
+        case "bundled":
+            return Backend("bundled", name(target))
+        case "pass":
+            return Backend("pass", str(path(target)))
+        case "tcp":
+            remedy = 'use "pass:/path" (a Postfix smtpd on this machine) or "bundled:NAME"'
+            raise Wrong((f"{shown(value)} is {_LATER}", remedy))
+    raise Wrong((f"{shown(value)} is not a backend", 'write "bundled:NAME" or "pass:/path/of/socket"'))
+
+
+def reply(value: Any) -> str:
+    """A refusal for a client: "421 4.3.2 Try again later"."""
+    form = _REPLY.fullmatch(value) if isinstance(value, str) else None
+    if not form:
+        remedy = 'write one line of ASCII: a 4xx or 5xx code, an enhanced code and a text, "421 4.3.2 Try again later"'
+        raise Wrong((f"{shown(value)} is not an SMTP refusal", remedy))
+    if form[1] != form[2]:
+        raise Wrong((f"{shown(value)} says {form[1]}xx and {form[2]}.x.x at once", "let both codes start alike"))
+    if len(value) > _LONGEST_REPLY:
+        raise Wrong((f"the reply has {len(value)} octets", f"write at most {_LONGEST_REPLY} (RFC 5321)"))
+    return str(value)
+
+
+def rule(value: Any) -> Rule:
+    """The `when` of a route."""
+    if not isinstance(value, str):
+        raise Wrong((f"{shown(value)} is not a rule", 'write a rule in quotes, such as "score >= 5"'))
+    try:
+        return compile_rule(value)
+    except RuleError as error:
+        raise Wrong((f"column {error.column}: {error.what}", error.remedy)) from None
+
+
+def country(value: Any) -> str:
+    """A country as MaxMind's databases name it: two capital letters (ISO 3166)."""
+    if _COUNTRY.fullmatch(text(value)):
+        return str(value)
+    raise Wrong((f"{shown(value)} is not a country", 'write two capital letters, such as "DE"'))

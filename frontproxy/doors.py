@@ -1,0 +1,48 @@
+"""Listening sockets of the front door: opening them, with a clear word for what can go wrong."""
+
+import errno
+import socket
+
+from frontproxy.core.mistakes import Mistake, Mistaken
+
+BACKLOG = 4096
+Address = tuple[str, int]
+
+_REMEDIES = {
+    errno.EADDRINUSE: "stop the program that listens there (ss -ltnp shows it), or choose another port",
+    errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE: start it by systemd, or choose a port above 1023",
+    errno.EADDRNOTAVAIL: "use an address of this machine (ip addr shows them)",
+    errno.EAFNOSUPPORT: "this machine has no IPv6; remove the address",
+}
+
+
+class CannotListen(Mistaken):
+    """An address cannot be bound; `number` is the errno."""
+
+    def __init__(self, address: Address, error: OSError, file: str) -> None:
+        self.number = error.errno
+        remedy = _REMEDIES.get(error.errno or 0, "choose another address")
+        text = f"cannot listen on {address_text(address)}: {error.strerror or error}"
+        super().__init__([Mistake(file, 0, "listen.addresses", text, remedy)])
+
+
+def address_text(address: Address) -> str:
+    """`192.0.2.1:25` or `[2001:db8::1]:25`."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def open_door(address: Address, file: str) -> socket.socket:
+    """A listening TCP socket; raises CannotListen, naming the configuration file."""
+    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise CannotListen(address, error, file) from error
+    return sock

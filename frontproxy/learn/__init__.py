@@ -1,0 +1,1 @@
+"""Feeds: how we hear of the ends of sessions. All of them speak outcome lines."""

@@ -1,0 +1,103 @@
+"""The records that are in memory: those read lately, and those that the disk does not have yet.
+
+Every touched record goes unwritten -> writing -> read. What was read is dropped oldest first, since the disk has it.
+What is unwritten exists nowhere else: while the disk takes nothing it collects here, up to a limit, and then the least
+telling of the longest untouched go.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from enum import Enum
+from math import inf
+
+from frontproxy.core.history import ClientRecord
+from frontproxy.memory.table import Record
+
+_SAMPLE = 64  # records that are compared when room must be made
+_DROPPED = 16  # how many of them go
+
+
+class Absent(Enum):
+    """Nothing is known here; the disk must be asked. (None says that the disk has nothing either.)"""
+
+    ABSENT = 0
+
+
+ABSENT = Absent.ABSENT
+
+
+class Recent:
+    """A bounded map from a row's key to its record; None stands for one that the disk does not have, or must delete."""
+
+    def __init__(self, *, read_limit: int, unwritten_limit: int) -> None:
+        self._read_limit = read_limit
+        self._unwritten_limit = unwritten_limit
+        self._read: OrderedDict[bytes, Record | None] = OrderedDict()
+        self._unwritten: OrderedDict[bytes, Record | None] = OrderedDict()
+        self._writing: Mapping[bytes, Record | None] = {}
+        self.dropped = 0
+        """Records lost for want of room while the disk took nothing."""
+
+    def find(self, key: bytes) -> Record | Absent | None:
+        """The newest state of a record."""
+        if key in self._unwritten:
+            return self._unwritten[key]
+        if key in self._writing:
+            return self._writing[key]
+        if key in self._read:
+            self._read.move_to_end(key)
+            return self._read[key]
+        return ABSENT
+
+    def keep_read(self, key: bytes, record: Record | None) -> None:
+        """Remember what the disk said."""
+        self._read[key] = record
+        if len(self._read) > self._read_limit:
+            self._read.popitem(last=False)
+
+    def put(self, key: bytes, record: Record | None) -> None:
+        """Take a new state, to be written; None if it is to be deleted."""
+        self._unwritten[key] = record
+        self._unwritten.move_to_end(key)
+        if len(self._unwritten) > self._unwritten_limit:
+            self._make_room()
+
+    def take(self) -> Mapping[bytes, Record | None]:
+        """What is to be written now. It stays findable until `written` or `give_back` is called."""
+        self._writing, self._unwritten = self._unwritten, OrderedDict()
+        return self._writing
+
+    def written(self) -> None:
+        """What was taken is on disk."""
+        written, self._writing = self._writing, {}
+        for key, record in written.items():
+            self.keep_read(key, record)
+
+    def give_back(self) -> None:
+        """What was taken could not be written; it waits again, before what came since."""
+        newer = self._unwritten
+        self._unwritten = OrderedDict(self._writing)
+        self._writing = {}
+        for key, record in newer.items():
+            self.put(key, record)
+
+    def unwritten(self) -> dict[bytes, Record | None]:
+        """What the disk does not have yet."""
+        return {**self._writing, **self._unwritten}
+
+    def __len__(self) -> int:
+        """How many records the disk does not have yet."""
+        return len(self._unwritten) + len(self._writing)
+
+    def _make_room(self) -> None:
+        oldest = [self._unwritten.popitem(last=False) for _record in range(min(_SAMPLE, len(self._unwritten)))]
+        oldest.sort(key=lambda item: _worth(item[1]))
+        self._unwritten.update(oldest[_DROPPED:])
+        self.dropped += len(oldest[:_DROPPED])
+
+
+def _worth(record: Record | None) -> float:
+    if record is None:
+        return inf  # an operator's word
+    level = record.own if isinstance(record, ClientRecord) else record
+    return level.good + level.bad

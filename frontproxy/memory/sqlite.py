@@ -1,0 +1,240 @@
+"""History in an SQLite file: read by the event loop, written behind its back.
+
+What a session taught is in memory at once, and on disk within half a second: a crash costs less than a second of
+history. The event loop only ever reads, one query for a client that is not in memory; all else happens in worker
+threads. When the disk fails, history goes on in memory, bounded, and the log says so once.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol, Self, cast
+
+import trio
+
+from frontproxy.core.history import ClientRecord, Forgetting, Level
+from frontproxy.memory import repair
+from frontproxy.memory.ranking import rank
+from frontproxy.memory.recent import ABSENT, Absent, Recent
+from frontproxy.memory.table import ASN, CLIENT, NETWORK, Order, Record, unpack
+from frontproxy.memory.upkeep import TROUBLES, Upkeep
+
+_READ_LIMIT = 50_000  # records in memory because they were read lately
+_UNWRITTEN_LIMIT = 100_000  # records in memory because the disk takes nothing
+_FLUSH_PAUSE = 0.5  # seconds
+_LONGEST_PAUSE = 60.0  # seconds between two tries while the disk takes nothing
+_LAST_FLUSH = 5.0  # seconds for what is left when we are told to end
+_HOUSEKEEPING = 10.0  # seconds between two looks at the size and the copy
+
+
+class Log(Protocol):
+    """Where events go; must not block."""
+
+    def __call__(self, event: str, /, **values: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What history knows a client by (see `core.address`)."""
+
+    client: bytes
+    network: bytes
+    asn: int
+    """0 if unknown."""
+
+
+class HistoryFile:
+    """Made by `open`; somebody must `run` it. A reload may set `limit` and `forgetting` anew at any time."""
+
+    def __init__(
+        self, opened: repair.Opened, *, limit: int, forgetting: Forgetting, clock: Callable[[], float], log: Log
+    ) -> None:
+        self.limit = limit
+        """Rows that each level may have on disk."""
+        self.forgetting = forgetting
+        self.troubles = opened.troubles
+        """What was wrong at opening and what was done about it, for the operator."""
+        self._table = opened.table
+        self._clock = clock
+        self._log = log
+        self._recent = Recent(read_limit=_READ_LIMIT, unwritten_limit=_UNWRITTEN_LIMIT)
+        self._writing = trio.Lock()
+        self._limiter = trio.CapacityLimiter(3)  # one write, one look, one question: never behind others' threads
+        self._upkeep = Upkeep(opened.table, clock=clock, limiter=self._limiter) if opened.table else None
+        self._pause = _FLUSH_PAUSE
+        self._failing = ""
+        self._upkeep_trouble = ""
+        self._read_errors = 0
+
+    @classmethod
+    def open(
+        cls, path: Path, *, limit: int, forgetting: Forgetting, log: Log, clock: Callable[[], float] = time.time
+    ) -> Self:
+        """Open or make the file, after repair if need be. Blocks: a million clients take a while to check.
+
+        Raises nothing for a file that is damaged, newer or out of reach: see `troubles`, which are logged too.
+        """
+        opened = repair.open_soundly(path, now=clock())
+        history = cls(opened, limit=limit, forgetting=forgetting, clock=clock, log=log)
+        for trouble in opened.troubles:
+            log("history", state="trouble", text=trouble)
+        try:
+            if history._upkeep:
+                history._upkeep.count()
+        except sqlite3.Error as error:
+            history._note_read_error(error)
+        return history
+
+    def close(self) -> None:
+        """Close the file; what no flush has written is lost."""
+        if self._table:
+            self._table.close()
+        self._table = self._upkeep = None
+
+    def recall(self, keys: Keys) -> tuple[ClientRecord | None, Level | None, Level | None]:
+        """What is known about a client, its network and its ASN; None for what is not. A read error is no evidence."""
+        row_keys = _row_keys(keys)
+        records = [self._recent.find(key) if key else None for key in row_keys]
+        if ABSENT in records:
+            records = self._read(row_keys, records)
+        return cast("tuple[ClientRecord | None, Level | None, Level | None]", tuple(records))
+
+    def remember(self, keys: Keys, client: ClientRecord, network: Level, asn: Level | None) -> None:
+        """Take what `core.history.learn` returned; the next flush writes it."""
+        for key, record in zip(_row_keys(keys), (client, network, asn), strict=True):
+            if key and record:
+                self._recent.put(key, record)
+
+    def forget(self, client: bytes) -> bool:
+        """Forget a client, though not what its network learned from it; tells whether it was known."""
+        key = CLIENT + client
+        known = self._recent.find(key)
+        if known is ABSENT:
+            known = self._read([key, None, None], [ABSENT, None, None])[0]
+        self._recent.put(key, None)
+        return known is not None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write, evict and copy until cancelled; then write once more."""
+        task_status.started()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._flush_forever)
+                nursery.start_soon(self._keep_house)
+        finally:
+            with trio.move_on_after(_LAST_FLUSH, shield=True):
+                await self._flush(abandon_on_cancel=True)
+
+    async def flush(self) -> None:
+        """Write what is not on disk yet, in one transaction. Raises nothing: what fails is logged and kept."""
+        await self._flush(abandon_on_cancel=False)
+
+    async def rank(self, order: Order, count: int) -> list[tuple[bytes, ClientRecord]]:
+        """The first clients (packed) in this order, at most 1,000; what is not yet written is included."""
+        fresh = self._recent.unwritten()
+        question = partial(rank, fresh=fresh, order=order, count=count, now=self._clock(), forgetting=self.forgetting)
+        try:
+            return await trio.to_thread.run_sync(question, self._table, limiter=self._limiter)
+        except sqlite3.Error as error:
+            self._note_read_error(error)
+            return await trio.to_thread.run_sync(question, None, limiter=self._limiter)
+
+    def status(self) -> dict[str, object]:
+        """For `status`; times are in seconds since 1970."""
+        upkeep = self._upkeep
+        return {
+            "file": str(upkeep.path) if upkeep else None,
+            "clients": upkeep.rows[CLIENT] if upkeep else 0,
+            "networks": upkeep.rows[NETWORK] if upkeep else 0,
+            "asns": upkeep.rows[ASN] if upkeep else 0,
+            "unwritten": len(self._recent),
+            "dropped": self._recent.dropped,
+            "read_errors": self._read_errors,
+            "last_copy": upkeep.last_copy if upkeep else None,
+            "troubles": [*self.troubles, *filter(None, (self._failing, self._upkeep_trouble))],
+        }
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await trio.sleep(self._pause)
+            await self.flush()
+
+    async def _keep_house(self) -> None:
+        while self._upkeep:
+            try:
+                await self._upkeep.doom(self.limit, self.forgetting)
+                await self._upkeep.copy_if_due()
+                self._upkeep_trouble = ""
+            except TROUBLES as error:
+                trouble = f"history cannot be copied or kept within its size ({error}); the last good copy is kept"
+                if trouble != self._upkeep_trouble:
+                    self._log("history", state="trouble", text=trouble)
+                self._upkeep_trouble = trouble
+            await trio.sleep(_HOUSEKEEPING)
+
+    async def _flush(self, *, abandon_on_cancel: bool) -> None:
+        async with self._writing:
+            if not self._table or not self._upkeep:
+                return
+            doomed = self._upkeep.take_doomed()
+            if not doomed and not len(self._recent):
+                return
+            write = partial(self._table.write, self._recent.take(), doomed)
+            written = False
+            try:
+                gained = await trio.to_thread.run_sync(
+                    write, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter
+                )
+                written = True
+            except sqlite3.Error as error:
+                self._note_failure(error)
+            finally:
+                if written:
+                    self._recent.written()
+                else:
+                    self._recent.give_back()
+            if written:
+                self._upkeep.gained(gained)
+                self._note_success()
+
+    def _read(
+        self, keys: Sequence[bytes | None], records: list[Record | Absent | None]
+    ) -> list[Record | Absent | None]:
+        """The records, with those that are absent read from the disk."""
+        wanted = [key if record is ABSENT else None for key, record in zip(keys, records, strict=True)]
+        try:
+            rows = self._table.read(wanted) if self._table else {}
+        except sqlite3.Error as error:
+            self._note_read_error(error)
+            return [None if record is ABSENT else record for record in records]
+        for index, key in enumerate(wanted):
+            if key:
+                row = rows.get(key)
+                records[index] = record = unpack(row) if row else None
+                self._recent.keep_read(key, record)
+        return records
+
+    def _note_read_error(self, error: sqlite3.Error) -> None:
+        self._read_errors += 1
+        if self._read_errors == 1:
+            text = f"history cannot be read ({error}), so clients are strangers; a restart repairs a damaged file"
+            self._log("history", state="trouble", text=text)
+
+    def _note_failure(self, error: sqlite3.Error) -> None:
+        if not self._failing:
+            self._failing = f"history cannot be written ({error}) and goes on in memory; make room on the disk"
+            self._log("history", state="trouble", text=self._failing)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    def _note_success(self) -> None:
+        if self._failing:
+            self._log("history", state="recovered", text="history is written again", dropped=self._recent.dropped)
+        self._failing = ""
+        self._pause = _FLUSH_PAUSE
+
+
+def _row_keys(keys: Keys) -> tuple[bytes, bytes, bytes | None]:
+    return CLIENT + keys.client, NETWORK + keys.network, ASN + keys.asn.to_bytes(4, "big") if keys.asn else None

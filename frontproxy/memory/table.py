@@ -1,0 +1,173 @@
+"""The one table of the history file: how records are packed into rows, and every SQL statement about them.
+
+A row's key is a byte for the level and the packed client, network or ASN. What eviction and ranking compare stands in
+columns of its own; the client's shares in its network and its ASN are packed into one. All calls block.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from math import inf
+from pathlib import Path
+from struct import Struct
+from typing import Literal
+
+from frontproxy.core.history import NOTHING, ClientRecord, Forgetting, Level
+
+APPLICATION = 0x66707879
+"""Marks the file as ours (PRAGMA application_id): "fpxy"."""
+
+VERSION = 1
+"""The schema this code writes (PRAGMA user_version)."""
+
+CLIENT, NETWORK, ASN = b"c", b"n", b"s"
+LEVELS = (CLIENT, NETWORK, ASN)
+
+Order = Literal["least", "best", "worst", "busiest"]
+"""By present evidence, least first; by present odds of a good session; by all evidence ever seen."""
+
+Record = ClientRecord | Level
+Row = tuple[bytes, float, float, float, float, bytes | None]
+"""Key, t, n, good, bad, shares."""
+
+_JOURNAL_LIMIT = 32 << 20  # bytes; a write-ahead log that grew beyond (a copy was being made) is cut back to this
+_BUSY_TIMEOUT = 5.0  # seconds a writer waits for another process, such as `learn`
+_SHARES = Struct("<ddff ddff f")  # t, n, good, bad of the network's share and of the ASN's; spent
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS history (key BLOB PRIMARY KEY, t REAL NOT NULL, n REAL NOT NULL, good REAL NOT NULL,"
+    " bad REAL NOT NULL, shares BLOB) WITHOUT ROWID"
+)
+_READ = "SELECT key, t, n, good, bad, shares FROM history WHERE key IN (?, ?, ?)"
+_UPDATE = "UPDATE history SET t = ?2, n = ?3, good = ?4, bad = ?5, shares = ?6 WHERE key = ?1"
+_INSERT = "INSERT OR IGNORE INTO history VALUES (?, ?, ?, ?, ?, ?)"
+_DELETE = "DELETE FROM history WHERE key = ?"
+_EVICT = "DELETE FROM history WHERE key = ? AND t = ?"
+_COUNT = "SELECT count(*) FROM history WHERE key >= ? AND key < ?"
+# The rows of one level in some order of their present evidence. 2^-x is taken as a straight line between whole x (6 %
+# off at most), since not every SQLite has exp(); that is close enough to choose by.
+_CHOOSE = """
+    WITH aged AS (
+        SELECT *, max(0.0, (:now - t) / :good_half_life) AS x, max(0.0, (:now - t) / :bad_half_life) AS y
+        FROM history WHERE key >= :first AND key < :end),
+    present AS (
+        SELECT *, good * (1.0 - 0.5 * (x - CAST(x AS INTEGER))) / (1 << min(CAST(x AS INTEGER), 62)) AS g,
+            bad * (1.0 - 0.5 * (y - CAST(y AS INTEGER))) / (1 << min(CAST(y AS INTEGER), 62)) AS b FROM aged)
+    SELECT key, t, n, good, bad, shares FROM present
+    ORDER BY CASE :order
+        WHEN 'least' THEN g + b WHEN 'best' THEN -(g + 1) / (b + 1) WHEN 'worst' THEN (g + 1) / (b + 1) ELSE -n END
+    LIMIT :count
+"""
+
+
+class Table:
+    """The table in one file, through two connections: a reader for the event loop, a writer for worker threads.
+
+    In WAL mode readers never wait for the writer. Counting and choosing open connections of their own, so that they can
+    run beside both. Every method raises sqlite3.Error when the disk or the file is in trouble.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        try:
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
+            self._writer.execute("PRAGMA synchronous = NORMAL")
+            self._writer.execute(f"PRAGMA application_id = {APPLICATION}")
+            self._writer.execute(f"PRAGMA user_version = {VERSION}")
+            self._writer.execute(_SCHEMA)
+            self._reader = connect_reader(path)
+        except sqlite3.Error:
+            self._writer.close()
+            raise
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+    def read(self, keys: Sequence[bytes | None]) -> dict[bytes, Row]:
+        """The rows of up to three keys, in one query."""
+        return {row[0]: row for row in self._reader.execute(_READ, keys).fetchall()}
+
+    def write(
+        self, records: Mapping[bytes, Record | None], evicted: Sequence[tuple[bytes, float]] = ()
+    ) -> dict[bytes, int]:
+        """Write records, and delete those that are None, in one transaction; returns the rows each level has gained.
+
+        Of `evicted` (key and `t`) only those are deleted that were not touched since.
+        """
+        writer = self._writer
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            gained = {level: self._put(level, records) for level in LEVELS}
+            for key in (key for key, record in records.items() if record is None):
+                gained[key[:1]] -= writer.execute(_DELETE, (key,)).rowcount
+            for key, t in evicted:
+                gained[key[:1]] -= writer.execute(_EVICT, (key, t)).rowcount
+            writer.execute("COMMIT")
+        except BaseException:
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+            raise
+        return gained
+
+    def _put(self, level: bytes, records: Mapping[bytes, Record | None]) -> int:
+        rows = [_packed(key, record) for key, record in records.items() if record is not None and key[:1] == level]
+        rows.sort()  # neighbours share pages
+        updated = self._writer.executemany(_UPDATE, rows).rowcount if rows else 0
+        if updated == len(rows):
+            return 0
+        return self._writer.executemany(_INSERT, rows).rowcount
+
+    def count(self) -> dict[bytes, int]:
+        """How many rows each level has."""
+        with closing(connect_reader(self.path)) as reader:
+            return {level: reader.execute(_COUNT, (level, _end_of(level))).fetchone()[0] for level in LEVELS}
+
+    def choose(self, level: bytes, order: Order, count: int, *, now: float, forgetting: Forgetting) -> list[Row]:
+        """The first rows of a level in this order. It reads the whole level."""
+        choice: dict[str, object] = {"first": level, "end": _end_of(level), "order": order, "count": count, "now": now}
+        choice |= {"good_half_life": forgetting.good_half_life, "bad_half_life": forgetting.bad_half_life}
+        with closing(connect_reader(self.path)) as reader:
+            return reader.execute(_CHOOSE, choice).fetchall()
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write and does not wait."""
+    reader = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    reader.execute("PRAGMA query_only = 1")
+    return reader
+
+
+def unpack(row: Row) -> Record:
+    """The record in a row; shares that are not as we write them are none."""
+    own = _checked(*row[1:5])
+    if row[0][:1] != CLIENT:
+        return own
+    shares = row[5]
+    if shares is None or len(shares) != _SHARES.size:
+        return ClientRecord(own, NOTHING, NOTHING, 0.0)
+    numbers = _SHARES.unpack(shares)
+    return ClientRecord(own, _checked(*numbers[:4]), _checked(*numbers[4:8]), numbers[8])
+
+
+def _packed(key: bytes, record: Record) -> Row:
+    if isinstance(record, Level):
+        return (key, *_numbers(record), None)
+    shares = _SHARES.pack(*_numbers(record.network_share), *_numbers(record.asn_share), record.spent)
+    return (key, *_numbers(record.own), shares)
+
+
+def _checked(t: float, n: float, good: float, bad: float) -> Level:
+    """A level as it was written; numbers that we cannot have written (a rotten disk) say nothing."""
+    if 0.0 <= n < inf and 0.0 <= good <= n and 0.0 <= bad <= n and 0.0 <= t < inf:
+        return Level(t, n, good, bad)
+    return NOTHING
+
+
+def _numbers(level: Level) -> tuple[float, float, float, float]:
+    return level.t, level.n, level.good, level.bad
+
+
+def _end_of(level: bytes) -> bytes:
+    return bytes([level[0] + 1])

@@ -1,0 +1,88 @@
+"""Keeping the history file within its size, and a good copy of it beside it. The looking is done in worker threads.
+
+When a level has more rows than it may, those with the least present evidence are doomed: a friend of years who has
+been silent for a month stays, a million strangers who did one thing each go. They are chosen by one pass over the
+level, more than needed at a time, and then deleted bit by bit, with the ordinary writes.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import trio
+
+from frontproxy.core.history import Forgetting
+from frontproxy.memory import repair
+from frontproxy.memory.table import LEVELS, Table
+
+_AT_ONCE = 5000  # rows deleted in one transaction, so that a write stays short
+_SHARE = 64  # of the limit goes beyond the excess, so that the table is not read through for every newcomer
+_COPY_AGE = 86400.0
+_COPY_RETRY = 3600.0
+
+
+class Upkeep:
+    """The size and the copy of one table. `count` must be called once, before the first write."""
+
+    def __init__(self, kept: Table, *, clock: Callable[[], float], limiter: trio.CapacityLimiter) -> None:
+        self._table = kept
+        self._clock = clock
+        self._limiter = limiter
+        self.path = kept.path
+        self._doomed: deque[tuple[bytes, float]] = deque()
+        self._copy_tried = 0.0
+        self.rows = dict.fromkeys(LEVELS, 0)
+        """How many rows each level has on disk."""
+        self.last_copy = repair.copied_at(kept.path)
+        """When the last good copy was made, in seconds since 1970; None if there is none."""
+
+    def count(self) -> None:
+        """Count the rows (this blocks). Raises sqlite3.Error."""
+        self.rows = self._table.count()
+
+    def gained(self, rows: Mapping[bytes, int]) -> None:
+        """A write has added so many rows to each level."""
+        self.rows = {level: self.rows[level] + rows[level] for level in LEVELS}
+
+    def take_doomed(self) -> list[tuple[bytes, float]]:
+        """Key and `t` of rows that the next write shall delete, unless they were touched since."""
+        return [self._doomed.popleft() for _row in range(min(_AT_ONCE, len(self._doomed)))]
+
+    async def doom(self, limit: int, forgetting: Forgetting) -> None:
+        """Choose what must go from the levels that have more than `limit` rows. Raises sqlite3.Error."""
+        if self._doomed:
+            return
+        for level in LEVELS:
+            excess = self.rows[level] - limit
+            if excess > 0:
+                choose = partial(
+                    self._table.choose,
+                    level,
+                    "least",
+                    excess + limit // _SHARE,
+                    now=self._clock(),
+                    forgetting=forgetting,
+                )
+                rows = await trio.to_thread.run_sync(choose, limiter=self._limiter)
+                self._doomed.extend((row[0], row[1]) for row in rows)
+
+    async def copy_if_due(self) -> None:
+        """Write the daily copy if it is time; one that failed is tried again after an hour.
+
+        Raises sqlite3.Error, OSError or repair.Damaged; the last good copy is then still there.
+        """
+        now = self._clock()
+        if (
+            now - (self.last_copy or 0.0) < _COPY_AGE
+            or now - self._copy_tried < _COPY_RETRY
+            or not any(self.rows.values())
+        ):
+            return
+        self._copy_tried = now
+        await trio.to_thread.run_sync(repair.write_copy, self._table.path, limiter=self._limiter)
+        self.last_copy = now
+
+
+TROUBLES = (sqlite3.Error, OSError, repair.Damaged)
+"""What `doom` and `copy_if_due` raise."""

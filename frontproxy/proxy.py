@@ -1,0 +1,268 @@
+"""The live state of the proxy: the Setup in force, census, pools, memory, waiting room; and what befalls a session.
+
+Everything here is synchronous: a verdict, a place and a handover cost no task and no wait.
+"""
+
+import time
+from collections import Counter
+from dataclasses import replace
+from itertools import count
+from socket import socket
+
+import trio
+
+from frontproxy.clock import AnchoredClock
+from frontproxy.core import address, evidence, history, scoring
+from frontproxy.core.census import Census
+from frontproxy.core.outcome import weigh
+from frontproxy.core.session import Session
+from frontproxy.core.verdict import Verdict
+from frontproxy.handover.backends import Given
+from frontproxy.handover.farewell import Farewell
+from frontproxy.handover.pools import Pools
+from frontproxy.log import Log
+from frontproxy.memory.pins import Pins
+from frontproxy.memory.sqlite import HistoryFile, Keys
+from frontproxy.setup import Setup
+from frontproxy.waiting_room import WaitingRoom
+from frontproxy.wire.outcome_line import OutcomeLine
+
+TICK = 0.025
+"""Seconds between two looks at what no client waits for."""
+FUTURE = 3600.0
+"""Seconds an outcome may lie ahead of our clock."""
+
+
+class Proxy:
+    """One running proxy. `clock` is wall time for what is remembered; everything short-lived is monotonic."""
+
+    def __init__(self, setup: Setup, memory: HistoryFile, pins: Pins, log: Log, clock: AnchoredClock) -> None:
+        self.setup = setup
+        self.memory = memory
+        self.pins = pins
+        self.log = log
+        self.clock = clock
+        self.census = Census()
+        self.farewell = Farewell()
+        self.pools = Pools(self)
+        self.room = WaitingRoom(setup.config.listen.waiting_room)
+        self.counters: Counter[str] = Counter()
+        self.started = clock.now()
+        self._ids = (f"{int(self.started):x}-{number:x}" for number in count(1))
+
+    # What befalls a session
+
+    def open_session(self, sock: socket, peer: tuple[str, int], server: tuple[str, int]) -> Session:
+        """A session for a connection just accepted, counted and judged. Raises AddressError for a peer without one."""
+        now = time.monotonic()
+        packed = address.pack(peer[0])
+        client = address.client_of(packed)
+        text = address.unpack(packed)
+        self.census.arrived(client, now)
+        self.counters["accepted"] += 1
+        return Session(
+            id=next(self._ids),
+            socket=sock,
+            packed=packed,
+            client=client,
+            address=text,
+            port=peer[1],
+            server=(address.unpack(address.pack(server[0])), server[1]),
+            accepted=now,
+            verdict=self.judge_guarded(packed, text),
+        )
+
+    def judge(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
+        """The verdict on a client, from what is at hand. It changes nothing and waits for nothing."""
+        config = self.setup.config
+        now = time.monotonic()
+        wall = self.clock.now()
+        client = address.client_of(packed)
+        listed = self.setup.lists_of(packed)
+        place = self.setup.geo.find(text)
+        records = self.memory.recall(Keys(client, address.network_of(packed), place.asn))
+        recollection = history.recollect(*records, now=wall, forgetting=self.setup.forgetting)
+        open_sessions, rate = self.census.open_sessions(client), self.census.rate(client, now)
+        returned = self.census.has_returned(client, now)
+        known = evidence.Evidence(
+            address=text,
+            reasons=(
+                *recollection.reasons,
+                *evidence.from_lists(listed),
+                *evidence.from_place(place.asn, place.country, config.networks),
+                *evidence.from_census(open_sessions, rate, config.points),
+                *evidence.from_manners(early=early, returned=returned, points=config.points),
+            ),
+            lists=listed,
+            known=recollection.known,
+            early=early,
+            asn=place.asn,
+            country=place.country,
+            open_sessions=open_sessions,
+            rate=rate,
+        )
+        pin = self.pins.find(packed, wall)
+        if pin is not None and pin.pool not in self.pools:
+            pin = None
+        weather = scoring.Weather(self.pools.stressed, self.pools.open_in)
+        return scoring.judge(known, config, pin=pin, weather=weather)
+
+    def judge_guarded(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
+        """The verdict; a stranger's if judging itself fails, which is a bug and goes into the log."""
+        try:
+            return self.judge(packed, text, early=early)
+        except Exception as error:  # noqa: BLE001  a bug in judging must not cost a client its mail
+            self.log.bug("judge", error, client=text)
+            return scoring.stranger(text, self.setup.config)
+
+    def place(self, session: Session) -> None:
+        """Do what the verdict says: refuse the session, or look for a place for it."""
+        reply = session.verdict.route.reply
+        if reply:
+            self.session_refused(session, reply, "route")
+        else:
+            self.pools.admit(session, time.monotonic())
+
+    def session_given(self, given: Given) -> None:
+        """A session was handed over; we are out of its way."""
+        self.census.welcomed(given.client)
+        self.counters["handed_over"] += 1
+        verdict = given.verdict
+        self.log(
+            "handover",
+            session=given.id,
+            client=given.address,
+            port=given.port,
+            score=round(verdict.score, 1),
+            pool=given.pool,
+            settled=verdict.settled,
+            reasons=_reasons(verdict),
+            ms=round((given.given_at - given.accepted) * 1000, 1),
+        )
+
+    def session_refused(self, session: Session, reply: str, why: str) -> None:
+        """A session is given back to its client with a reply."""
+        now = time.monotonic()
+        self.farewell.reply(session.socket, reply, now)
+        self.census.refused(session.client, now)
+        self.counters[f"refused_{why}"] += 1
+        verdict = session.verdict
+        self.log.often(
+            "refused",
+            why,
+            session=session.id,
+            client=session.address,
+            port=session.port,
+            score=round(verdict.score, 1),
+            reply=reply,
+            settled=verdict.settled,
+            reasons=_reasons(verdict),
+        )
+
+    def session_gone(self, session: Session) -> None:
+        """A client hung up before it was given a place."""
+        session.socket.close()
+        self.census.left(session.client)
+        self.counters["gone"] += 1
+        seconds = round(time.monotonic() - session.accepted, 1)
+        self.log.often("gone", "hung_up", session=session.id, client=session.address, port=session.port, after=seconds)
+
+    def session_ended(self, given: Given) -> None:
+        """A session that was given away has ended."""
+        self.census.left(given.client)
+
+    # What feeds and children tell
+
+    def outcome(self, line: OutcomeLine) -> None:
+        """How a session ended; it frees its place and becomes history."""
+        if line.ended > self.clock.now() + FUTURE:
+            self.counters["outcomes_from_the_future"] += 1
+            self.log.often("outcome_refused", "future", client=line.client, ended=line.ended)
+            return
+        given = self.pools.register.find(line)
+        if given is None:
+            self._foreign_outcome(line)
+        elif given.has_ended:
+            self.counters["outcomes_repeated"] += 1
+        else:
+            given.has_ended = True
+            self.counters["outcomes"] += 1
+            self._learn(given, line)
+            self.pools.ended(given, time.monotonic())
+
+    def _foreign_outcome(self, line: OutcomeLine) -> None:
+        self.counters["outcomes_unmatched"] += 1
+        if not self.setup.config.learn.foreign:
+            return
+        try:
+            packed = address.pack(line.client)
+        except address.AddressError:
+            self.counters["outcome_lines_bad"] += 1
+            return
+        verdict = self.judge_guarded(packed, address.unpack(packed))
+        self._remember(packed, verdict, line)
+
+    def _learn(self, given: Given, line: OutcomeLine) -> None:
+        good, bad = self._remember(given.packed, given.verdict, line, early=given.early)
+        self.log(
+            "outcome",
+            session=given.id,
+            client=given.address,
+            port=given.port,
+            pool=given.pool,
+            end=line.end,
+            messages=line.messages,
+            recipients=line.recipients,
+            refused=line.refused,
+            bad_commands=line.bad_commands or None,
+            good=good,
+            bad=bad,
+            seconds=round(time.monotonic() - given.given_at, 1),
+        )
+
+    def _remember(
+        self, packed: bytes, verdict: Verdict, line: OutcomeLine, *, early: bool = False
+    ) -> tuple[float, float]:
+        """Turn one outcome into history; the units of good and bad that it was worth."""
+        if verdict.learning == "none":
+            return 0.0, 0.0
+        if early and not line.early:
+            line = replace(line, early=True)
+        weight = weigh(line, forwarder=verdict.learning == "forwarder")
+        if weight.good or weight.bad:
+            place = self.setup.geo.find(address.unpack(packed))
+            keys = Keys(address.client_of(packed), address.network_of(packed), place.asn)
+            now = min(line.ended, self.clock.now())
+            learned = history.learn(
+                *self.memory.recall(keys), good=weight.good, bad=weight.bad, now=now, forgetting=self.setup.forgetting
+            )
+            self.memory.remember(keys, *learned)
+        return weight.good, weight.bad
+
+    def server_died(self, path: str) -> int:
+        """A bundled smtpd has died: the sessions it had taken are lost; how many."""
+        lost = self.pools.server_died(path, time.monotonic())
+        for given in lost:
+            given.has_ended = True
+            self.counters["lost"] += 1
+            self.log("lost", session=given.id, client=given.address, port=given.port, pool=given.pool)
+        return len(lost)
+
+    # The pulse
+
+    async def run(self) -> None:
+        """Do every TICK what no client waits for."""
+        seconds = 0.0
+        while True:
+            now = time.monotonic()
+            self.pools.tick(now)
+            self.farewell.tick(now)
+            if now - seconds >= 1:
+                seconds = now
+                self.log.second()
+            self.log.tick()
+            await trio.sleep(TICK)
+
+
+def _reasons(verdict: Verdict) -> str:
+    return ",".join([f"{reason.name}:{reason.points:.1f}" for reason in verdict.reasons])

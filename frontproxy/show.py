@@ -1,0 +1,199 @@
+"""Answers of the admin socket as people like to look at them; whatever a client supplied is escaped."""
+
+from argparse import Namespace
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Answer = dict[str, Any]
+_BAR = 10
+
+
+def score(answer: Answer, _options: Namespace) -> None:
+    """The verdict: each reason with its points and a bar, then the sum and where that leads."""
+    table = _table("evidence", "points", "", "what we know")
+    for reason in answer["reasons"]:
+        table.add_row(_plain(reason["name"]), _points(reason["points"]), _bar(reason["points"]), _plain(reason["text"]))
+    if not answer["reasons"]:
+        table.add_row("nothing", _points(0), "", "never seen, on no list: a stranger")
+    table.add_section()
+    table.add_row(Text("score", "bold"), _points(answer["score"]), _bar(answer["score"]), Text(_fate(answer), "bold"))
+    table.title = Text(answer["client"])
+    _print(table)
+
+
+def _fate(answer: Answer) -> str:
+    way = f"goes to pool {answer['pool']}" if answer["pool"] else f"is told: {answer['reply']}"
+    if answer["pinned"]:
+        return _escaped(f"{way} (pinned by {answer['pinned']})")
+    return _escaped(f"{way} {'at once' if answer['settled'] else 'after a pause'}")
+
+
+def clients(answer: Answer, _options: Namespace) -> None:
+    """Who is known: three short tables."""
+    for order in ("best", "worst", "busiest"):
+        table = _table("client", "points", "", "good", "bad", "last seen", title=order)
+        for row in answer[order]:
+            points = row["points"]
+            seen = datetime.fromtimestamp(row["last_seen"], UTC).strftime("%Y-%m-%d %H:%M")
+            table.add_row(row["client"], _points(points), _bar(points), f"{row['good']:.1f}", f"{row['bad']:.1f}", seen)
+        _print(table if answer[order] else Text(f"{order}: nobody yet"))
+
+
+def pins(answer: Answer, _options: Namespace) -> None:
+    """All pins."""
+    table = _table("network", "pool", "until", "because")
+    for pin in answer["pins"]:
+        table.add_row(pin["network"], _plain(pin["pool"]), _until(pin["until"]), _plain(pin["because"]))
+    _print(table if answer["pins"] else Text("nobody is pinned"))
+
+
+def pinned(answer: Answer, _options: Namespace) -> None:
+    """What was pinned."""
+    _print(Text(f"{answer['network']} goes to {_escaped(answer['pool'])}, {_until(answer['until'])}"))
+
+
+def stress(answer: Answer, _options: Namespace) -> None:
+    """The stress of each pool."""
+    table = _table("pool", "stress", "held")
+    for pool in answer["pools"]:
+        table.add_row(_plain(pool["name"]), _yes(pool["stress"]), pool["held"])
+    _print(table)
+
+
+def reloaded(answer: Answer, _options: Namespace) -> None:
+    """A reload that worked, with its remarks."""
+    _print(Text("reloaded"))
+    for remark in answer["remarks"]:
+        _print(Text(_escaped(remark)))
+
+
+def done(answer: Answer, _options: Namespace) -> None:
+    """The fields of a plain answer."""
+    _print(Text(", ".join(f"{name}: {_escaped(str(value))}" for name, value in answer.items() if name != "ok")))
+
+
+def status(answer: Answer, options: Namespace) -> None:
+    """How everything is."""
+    if options.prometheus:
+        print("\n".join(_prometheus(answer)))  # noqa: T201  a text format, not a picture
+        return
+    _print(Text(f"frontproxy {answer['version']}, mode {answer['mode']}, up {_span(answer['uptime'])}", "bold"))
+    table = _table("pool", "places taken", "waiting", "longest wait", "handover", "stress", "backends")
+    for pool in answer["pools"]:
+        table.add_row(
+            _plain(pool["name"]),
+            f"{pool['taken']}/{pool['places']} {_gauge(pool['taken'], pool['places'])}",
+            str(pool["waiting"]),
+            f"{pool['longest_wait']:.1f} s",
+            f"{pool['handover_time'] * 1000:.0f} ms",
+            _yes(pool["stress"]),
+            _plain(", ".join(_backend(backend) for backend in pool["backends"])),
+        )
+    _print(table)
+    room, feeds, history = answer["waiting_room"], answer["feeds"], answer["history"]
+    facts = {
+        "waiting room": f"{room['waiting']}/{room['places']} {_gauge(room['waiting'], room['places'])}",
+        "feeds": f"{feeds['connected']} connected, {feeds['lines']} outcomes, {feeds['bad_lines']} bad lines",
+        "history": ", ".join(f"{name} {value}" for name, value in history.items()),
+        "lists": f"{answer['lists']['networks']} networks in {answer['lists']['lists']} lists",
+        "counters": ", ".join(f"{name} {value}" for name, value in answer["counters"].items()),
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, text in facts.items():
+        grid.add_row(Text(name, "bold"), _plain(text))
+    _print(grid)
+    for warning in answer["warnings"]:
+        _print(Text(_escaped(f"warning: {warning}"), "yellow"))
+
+
+def _backend(backend: Answer) -> str:
+    state = f"DOWN: {backend['down']}" if backend["down"] else str(backend["sessions"])
+    return f"{backend['name']} ({state})"
+
+
+def _prometheus(answer: Answer) -> Iterable[str]:
+    """The numbers of `status`, as node_exporter's text files and a scrape want them."""
+    yield "# TYPE frontproxy_uptime_seconds gauge"
+    yield f"frontproxy_uptime_seconds {answer['uptime']}"
+    gauges = {"taken": "taken", "places": "places", "waiting": "waiting", "longest_wait": "longest_wait_seconds"}
+    gauges |= {"handover_time": "handover_seconds", "stress": "stress"}
+    for key, name in gauges.items():
+        yield f"# TYPE frontproxy_pool_{name} gauge"
+        for pool in answer["pools"]:
+            yield f'frontproxy_pool_{name}{{pool="{_label(pool["name"])}"}} {float(pool[key]):g}'
+    yield "# TYPE frontproxy_backend_up gauge"
+    for pool in answer["pools"]:
+        for backend in pool["backends"]:
+            labels = f'pool="{_label(pool["name"])}",backend="{_label(backend["name"])}"'
+            yield f"frontproxy_backend_up{{{labels}}} {0 if backend['down'] else 1}"
+    for name in ("waiting", "places"):
+        yield f"# TYPE frontproxy_waiting_room_{name} gauge"
+        yield f"frontproxy_waiting_room_{name} {answer['waiting_room'][name]}"
+    yield "# TYPE frontproxy_feeds_connected gauge"
+    yield f"frontproxy_feeds_connected {answer['feeds']['connected']}"
+    yield "# TYPE frontproxy_events_total counter"
+    for name, value in answer["counters"].items():
+        yield f'frontproxy_events_total{{event="{_label(name)}"}} {value}'
+
+
+def _label(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        numeric = column in {"points", "good", "bad", "waiting", "longest wait", "handover"}
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    return table
+
+
+def _print(renderable: Table | Text) -> None:
+    Console(highlight=False, markup=False).print(renderable)
+
+
+def _plain(text: str) -> Text:
+    return Text(_escaped(text))
+
+
+def _escaped(text: str) -> str:
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _points(points: float) -> Text:
+    return Text(f"{points:+.1f}", _colour(points))
+
+
+def _bar(points: float) -> Text:
+    """Ten blocks are thirty points."""
+    return Text("█" * min(round(abs(points) / 3 + 0.49) if points else 0, _BAR), _colour(points))
+
+
+def _colour(points: float) -> str:
+    if points > 0:
+        return "green"
+    return "red" if points < 0 else ""
+
+
+def _gauge(value: int, limit: int) -> str:
+    full = min(round(_BAR * value / limit) if limit else 0, _BAR)
+    return "▮" * full + "▯" * (_BAR - full)
+
+
+def _yes(state: bool) -> Text:
+    return Text("on", "red") if state else Text("off")
+
+
+def _until(until: float | None) -> str:
+    return "for good" if until is None else datetime.fromtimestamp(until, UTC).strftime("until %Y-%m-%d %H:%M UTC")
+
+
+def _span(seconds: float) -> str:
+    days, rest = divmod(int(seconds), 86400)
+    hours, rest = divmod(rest, 3600)
+    return f"{days}d {hours:02}:{rest // 60:02}:{rest % 60:02}"

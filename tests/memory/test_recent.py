@@ -1,0 +1,73 @@
+"""What is in memory: nothing unwritten is forgotten, and nothing grows without bound."""
+
+from frontproxy.core.history import Level
+from frontproxy.memory.recent import ABSENT, Recent
+
+
+def worth(good: float) -> Level:
+    return Level(1.7e9, good, good, 0.0)
+
+
+def key(number: int) -> bytes:
+    return b"n" + number.to_bytes(3, "big")
+
+
+def test_what_was_never_seen_must_be_asked_of_the_disk() -> None:
+    assert Recent(read_limit=1, unwritten_limit=1).find(b"n1") is ABSENT
+
+
+def test_that_the_disk_has_nothing_is_known_too() -> None:
+    recent = Recent(read_limit=1, unwritten_limit=1)
+    recent.keep_read(b"n1", None)
+
+    assert recent.find(b"n1") is None
+
+
+def test_the_longest_unread_goes_first() -> None:
+    recent = Recent(read_limit=2, unwritten_limit=1)
+    recent.keep_read(b"n1", worth(1))
+    recent.keep_read(b"n2", worth(2))
+    recent.find(b"n1")
+    recent.keep_read(b"n3", worth(3))
+
+    assert recent.find(b"n1") == worth(1)
+    assert recent.find(b"n2") is ABSENT
+
+
+def test_the_newest_state_is_found_before_while_and_after_it_is_written() -> None:
+    recent = Recent(read_limit=9, unwritten_limit=9)
+    recent.put(b"n1", worth(1))
+    taken = recent.take()
+    assert recent.find(b"n1") == worth(1)
+    assert len(recent) == 1
+    recent.put(b"n1", worth(2))
+    assert recent.find(b"n1") == worth(2)
+    recent.written()
+
+    assert taken == {b"n1": worth(1)}
+    assert recent.find(b"n1") == worth(2)
+    assert recent.unwritten() == {b"n1": worth(2)}
+
+
+def test_what_could_not_be_written_waits_again_but_newer_states_win() -> None:
+    recent = Recent(read_limit=9, unwritten_limit=9)
+    recent.put(b"n1", worth(1))
+    recent.put(b"n2", worth(1))
+    recent.take()
+    recent.put(b"n1", worth(2))
+    recent.give_back()
+
+    assert recent.take() == {b"n1": worth(2), b"n2": worth(1)}
+
+
+def test_without_a_disk_the_least_telling_go() -> None:
+    recent = Recent(read_limit=0, unwritten_limit=100)
+    recent.put(key(0), worth(9))
+    recent.put(key(1), None)
+    for number in range(2, 1000):
+        recent.put(key(number), worth(0.3))
+
+    assert 80 <= len(recent) <= 100
+    assert recent.dropped == 1000 - len(recent)
+    assert recent.find(key(0)) == worth(9)
+    assert recent.find(key(1)) is None

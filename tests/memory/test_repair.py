@@ -1,0 +1,181 @@
+"""A file that cannot be used is told of, and history goes on."""
+
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from frontproxy.core.history import NOTHING, ClientRecord, Level
+from frontproxy.memory.repair import Damaged, Foreign, Opened, check, copied_at, copy_path, open_soundly, write_copy
+from frontproxy.memory.table import Table
+
+NOW = 1.7e9  # 2023-11-14 22:13:20 UTC
+KEY = b"c\xc0\x00\x02\x01"
+RECORD = ClientRecord(Level(NOW, 3, 2.5, 0.5), NOTHING, NOTHING, 0.0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A history with one client."""
+    path = tmp_path / "history.sqlite3"
+    opened = opened_well(path)
+    opened.write({KEY: RECORD})
+    opened.close()
+    return path
+
+
+def opened_well(path: Path) -> Table:
+    opened = open_soundly(path, now=NOW)
+    assert opened.troubles == []
+    assert opened.table
+    return opened.table
+
+
+def rows(opened: Opened) -> int:
+    assert opened.table
+    with closing(opened.table):
+        return sum(opened.table.count().values())
+
+
+def pragma(path: Path, assignment: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA {assignment}")
+
+
+def no_database(path: Path) -> None:
+    path.write_bytes(b"not a database at all" * 100)
+
+
+def too_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def half_written(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:4096])
+
+
+def overwritten(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4096:4200] = b"\xff" * 104
+    path.write_bytes(content)
+
+
+DAMAGES = (no_database, too_short, half_written, overwritten)
+
+
+def test_a_new_file_and_its_folder_are_for_their_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "var" / "history.sqlite3"
+    with closing(opened_well(path)) as table:
+        table.write({KEY: RECORD})
+        files = sorted(path.parent.iterdir())
+
+        assert [file.name.removeprefix("history.sqlite3") for file in files] == ["", "-shm", "-wal"]
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_set_aside_and_the_copy_restored(path: Path, damage: Callable[[Path], None]) -> None:
+    write_copy(path)
+    damage(path)
+    harmed = path.read_bytes()
+    opened = open_soundly(path, now=NOW)
+
+    assert rows(opened) == 1
+    assert path.with_name("history.sqlite3.damaged-20231114-221320").read_bytes() == harmed
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (told,) = opened.troubles
+    assert told.startswith(f"history file {path} was damaged (")
+    assert "is now history.sqlite3.damaged-20231114-221320; restored the copy of 20" in told
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_without_a_good_copy_history_begins_anew(path: Path, damage: Callable[[Path], None]) -> None:
+    damage(path)
+    missing = open_soundly(path, now=NOW)
+    assert rows(missing) == 0
+    assert missing.troubles[0].endswith("; there is no copy yet, so history begins anew")
+
+    damage(path)
+    no_database(copy_path(path))
+    damaged = open_soundly(path, now=NOW + 1)
+    assert rows(damaged) == 0
+    assert "; the copy history.sqlite3.copy cannot be used (it does not begin as" in damaged.troubles[0]
+
+
+def test_a_file_of_a_newer_version_is_left_as_it_is(path: Path) -> None:
+    pragma(path, "user_version = 2")
+    before = path.read_bytes()
+    opened = open_soundly(path, now=NOW)
+
+    assert opened.table is None
+    assert "was written by a newer frontproxy (schema 2, this one knows 1)" in opened.troubles[0]
+    assert path.read_bytes() == before
+    assert not path.with_name(path.name + "-wal").exists()
+
+
+@pytest.mark.parametrize("mark", ["user_version = 0", "user_version = 1", "application_id = 99"])
+def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "precious"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE precious (value)")
+    pragma(path, mark)
+    before = path.read_bytes()
+    opened = open_soundly(path, now=NOW)
+
+    assert opened.table is None
+    assert "is the database of another program" in opened.troubles[0]
+    assert path.read_bytes() == before
+
+
+def test_a_path_that_cannot_be_used_leaves_memory_only(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "history.sqlite3"):
+        opened = open_soundly(path, now=NOW)
+        assert opened.table is None
+        assert f"history file {path} cannot be used" in opened.troubles[0]
+
+
+def test_the_copy_is_whole_private_and_stands_alone(path: Path) -> None:
+    with closing(opened_well(path)) as table:
+        table.write({KEY + b"2": RECORD})
+        write_copy(path)
+    path.unlink()
+
+    copy = copy_path(path)
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert copied_at(path) == copy.stat().st_mtime
+    check(copy)
+    assert rows(open_soundly(copy, now=NOW)) == 2
+
+
+def test_a_copy_that_fails_leaves_the_last_one(path: Path) -> None:
+    write_copy(path)
+    good = copy_path(path).read_bytes()
+    overwritten(path)
+
+    with pytest.raises((Damaged, sqlite3.Error)):
+        write_copy(path)
+    assert copy_path(path).read_bytes() == good
+    assert not path.with_name("history.sqlite3.copy-new").exists()
+
+
+def test_without_a_copy_there_is_no_time_of_it(tmp_path: Path) -> None:
+    assert copied_at(tmp_path / "history.sqlite3") is None
+
+
+def test_rights_that_are_too_wide_are_narrowed(path: Path) -> None:
+    path.chmod(0o644)
+    opened_well(path).close()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_is_foreign_is_no_damage(path: Path) -> None:
+    pragma(path, "application_id = 7")
+
+    with pytest.raises(Foreign):
+        check(path)

@@ -1,0 +1,281 @@
+"""History on disk: what was remembered is recalled, whatever the disk does."""
+
+import math
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from frontproxy.core.history import Forgetting, learn, recollect
+from frontproxy.memory.sqlite import HistoryFile, Keys
+from frontproxy.memory.table import Order
+
+DAY = 86400.0
+NOW = 1.7e9
+FORGETTING = Forgetting(good_half_life=30 * DAY, bad_half_life=7 * DAY, evidence_cap=25, network_limit=4)
+
+
+class Place:
+    """A folder with a history file in it, a clock and a log."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "history.sqlite3"
+        self.now = NOW
+        self.logged: list[dict[str, object]] = []
+
+    def open(self, limit: int = 1000) -> HistoryFile:
+        return HistoryFile.open(self.path, limit=limit, forgetting=FORGETTING, log=self.log, clock=lambda: self.now)
+
+    def log(self, event: str, /, **values: object) -> None:
+        assert event == "history"
+        self.logged.append(values)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def keys(number: int, asn: int = 64500) -> Keys:
+    client = (0xC0000200 + number).to_bytes(4, "big")
+    return Keys(client, client[:3], asn)
+
+
+def session(history: HistoryFile, of: Keys, *, good: float = 0.0, bad: float = 0.0, now: float = NOW) -> None:
+    learned = learn(*history.recall(of), good=good, bad=bad, now=now, forgetting=FORGETTING, asn_known=bool(of.asn))
+    history.remember(of, *learned)
+
+
+def points(history: HistoryFile, of: Keys, now: float = NOW) -> float:
+    return recollect(*history.recall(of), now=now, forgetting=FORGETTING).points
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file can grow: a write beyond its limit fails as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_stranger_is_nothing_at_every_level(place: Place) -> None:
+    with closing(place.open()) as history:
+        assert history.recall(keys(1)) == (None, None, None)
+
+
+def test_what_was_remembered_is_recalled_at_once(place: Place) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=2)
+
+        assert points(history, keys(1)) == pytest.approx(10 * math.log10(3))
+        assert points(history, keys(2)) == pytest.approx(10 * math.log10(3))  # as a neighbour
+
+
+async def test_what_was_flushed_is_recalled_after_a_restart(place: Place) -> None:
+    with closing(place.open()) as history:
+        for _session in range(4):
+            session(history, keys(1), good=1)
+        session(history, keys(2), bad=4)
+        session(history, Keys(b"\x20\x01\x0d\xb8" + bytes(4), b"\x20\x01\x0d\xb8" + bytes(2), 0), good=1)
+        before = [points(history, keys(number)) for number in (1, 2, 3)]
+        await history.flush()
+    with closing(place.open()) as history:
+        assert [points(history, keys(number)) for number in (1, 2, 3)] == pytest.approx(before, abs=1e-4)
+        assert history.recall(keys(1, asn=0))[2] is None
+        assert history.status() | {"file": 0, "last_copy": 0} == {
+            "file": 0,
+            "clients": 3,
+            "networks": 2,
+            "asns": 1,
+            "unwritten": 0,
+            "dropped": 0,
+            "read_errors": 0,
+            "last_copy": 0,
+            "troubles": [],
+        }
+
+
+async def test_what_was_not_flushed_is_written_when_the_run_ends(place: Place) -> None:
+    with closing(place.open()) as history:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(history.run)
+            session(history, keys(1), good=1)
+            nursery.cancel_scope.cancel()
+    with closing(place.open()) as history:
+        assert history.recall(keys(1))[0] is not None
+
+
+async def test_a_forgotten_client_is_a_stranger_again(place: Place) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        await history.flush()
+    with closing(place.open()) as history:
+        assert history.forget(keys(1).client)
+        assert history.recall(keys(1))[0] is None
+        assert not history.forget(keys(1).client)
+        assert not history.forget(keys(2).client)
+        await history.flush()
+        assert history.status()["clients"] == 0
+        assert history.recall(keys(1))[0] is None
+        assert history.recall(keys(1))[1] is not None
+
+
+async def test_a_full_disk_costs_nothing_but_is_told_once(place: Place) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        with full_disk():
+            for number in range(3):
+                session(history, keys(number), good=1)
+                await history.flush()
+        (trouble,) = place.logged
+        assert history.recall(keys(2))[0] is not None
+        assert history.status()["unwritten"] == 5
+        assert history.status()["troubles"] == [trouble["text"]]
+        await history.flush()
+        assert history.status()["troubles"] == []
+    assert "history cannot be written" in str(trouble["text"])
+    assert [logged["state"] for logged in place.logged] == ["trouble", "recovered"]
+    with closing(place.open()) as history:
+        assert all(history.recall(keys(number))[0] for number in range(3))
+
+
+async def test_a_read_error_is_no_evidence_and_told_once(place: Place) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        await history.flush()
+    with closing(place.open()) as history, closing(sqlite3.connect(place.path)) as vandal:
+        vandal.execute("DROP TABLE history")
+        assert history.recall(keys(1)) == (None, None, None)
+        assert history.recall(keys(2)) == (None, None, None)
+        assert await history.rank("best", 10) == []
+
+        assert history.status()["read_errors"] == 3
+        assert len(place.logged) == 1
+        assert "clients are strangers" in str(place.logged[0]["text"])
+
+
+@pytest.mark.parametrize(("good", "shares"), [(-1.0, None), (math.inf, None), (1e9, b"short"), (1.0, b"\xff" * 52)])
+async def test_numbers_that_rotted_on_the_disk_say_nothing(place: Place, good: float, shares: bytes | None) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        await history.flush()
+    with closing(sqlite3.connect(place.path, isolation_level=None)) as vandal:
+        vandal.execute("UPDATE history SET good = ?, shares = ?", (good, shares))
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        assert 0 < points(history, keys(1)) < 20
+
+
+async def test_the_least_telling_go_and_never_by_age_alone(place: Place) -> None:
+    with closing(place.open(limit=60)) as history:
+        place.now = NOW + 30 * DAY
+        for _session in range(8):
+            session(history, keys(0, asn=0), good=1)
+        for number in range(1, 100):
+            session(history, keys(number, asn=0), bad=0.3, now=place.now)
+        await history.flush()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(history.run)
+            with trio.fail_after(5):
+                while history.status()["clients"] != 60:
+                    await trio.lowlevel.checkpoint()
+                    await history.flush()
+            nursery.cancel_scope.cancel()
+    with closing(place.open()) as history:
+        assert history.recall(keys(0))[0] is not None
+
+
+async def test_a_client_that_comes_back_while_doomed_stays(place: Place) -> None:
+    with closing(place.open(limit=3)) as history:
+        for number in range(4):
+            session(history, keys(number), good=1 + number / 10)
+        await history.flush()
+        upkeep = history._upkeep
+        assert upkeep
+        await upkeep.doom(3, FORGETTING)
+        session(history, keys(0), good=1, now=NOW + 1)
+        await history.flush()
+
+        assert history.status()["clients"] == 4
+
+
+@pytest.mark.parametrize(
+    ("order", "numbers"), [("best", [3, 2, 1, 0, 5, 4]), ("worst", [4, 5, 0, 1, 2, 3]), ("busiest", [4, 3, 5, 2, 1, 0])]
+)
+async def test_clients_are_ranked_with_those_not_yet_written(place: Place, order: Order, numbers: list[int]) -> None:
+    with closing(place.open()) as history:
+        for number in range(4):
+            session(history, keys(number), good=0.5 + number)
+        session(history, keys(6), good=2)
+        await history.flush()
+        session(history, keys(4), bad=4)
+        session(history, keys(5), bad=3)
+        history.forget(keys(6).client)
+        ranked = await history.rank(order, 10)
+
+        assert [client for client, _record in ranked] == [keys(number).client for number in numbers]
+        assert await history.rank(order, 2) == ranked[:2]
+        assert await history.rank(order, -1) == []
+
+
+async def test_old_evidence_ranks_lower(place: Place) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=2, now=NOW - 90 * DAY)
+        session(history, keys(2), good=1)
+        await history.flush()
+
+        assert [client for client, _record in await history.rank("best", 1)] == [keys(2).client]
+
+
+async def test_a_copy_is_made_daily(place: Place) -> None:
+    with closing(place.open()) as history:
+        upkeep = history._upkeep
+        assert upkeep
+        await upkeep.copy_if_due()
+        assert upkeep.last_copy is None  # an empty history is not worth a copy
+        session(history, keys(1), good=1)
+        await history.flush()
+        made = []
+        for hours in (1, 2, 26):
+            place.now = NOW + hours * 3600
+            await upkeep.copy_if_due()
+            made.append(upkeep.last_copy)
+
+    assert made == [NOW + 3600, NOW + 3600, NOW + 26 * 3600]
+    copy = place.path.with_name("history.sqlite3.copy")
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM history").fetchone() == (3,)
+
+
+async def test_a_history_that_cannot_be_opened_is_kept_in_memory(tmp_path: Path) -> None:
+    place = Place(tmp_path / "file")
+    (tmp_path / "file").touch()
+    with closing(place.open()) as history:
+        session(history, keys(1), good=2)
+        await history.flush()
+
+        assert points(history, keys(1)) > 0
+        assert [client for client, _record in await history.rank("best", 10)] == [keys(1).client]
+        assert history.forget(keys(1).client)
+        assert history.status()["troubles"] == history.troubles == [place.logged[0]["text"]]
+        with trio.move_on_after(0):
+            await history.run()
+
+
+async def test_a_restart_keeps_the_own_share_out(place: Place) -> None:
+    """Shares are rounded on disk, but not so that a client would become its own neighbour."""
+    with closing(place.open()) as history:
+        for number in range(40):
+            session(history, keys(1), good=1, bad=0.1, now=NOW + number * DAY)
+        await history.flush()
+    with closing(place.open()) as history:
+        reasons = recollect(*history.recall(keys(1)), now=NOW + 41 * DAY, forgetting=FORGETTING).reasons
+
+        assert [reason.name for reason in reasons] == ["history"]
