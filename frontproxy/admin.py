@@ -1,7 +1,6 @@
 """The operator's door: one request a line, one line of JSON back, in order."""
 
 import json
-from collections.abc import Callable
 from socket import socket
 from typing import Any
 
@@ -9,6 +8,7 @@ import trio
 
 from frontproxy.control import Controls, Refused, answer
 from frontproxy.local import Lines, is_welcome
+from frontproxy.log import Log
 
 LINE_LIMIT = 4096
 PEERS_LIMIT = 32
@@ -20,7 +20,7 @@ _CHUNK = 8192
 class AdminSocket:
     """Serves operators: root, our own user, and members of `group`."""
 
-    def __init__(self, controls: Controls, log: Callable[..., None], group: str) -> None:
+    def __init__(self, controls: Controls, log: Log, group: str) -> None:
         self._controls = controls
         self._log = log
         self._group = group
@@ -44,12 +44,12 @@ class AdminSocket:
             if not is_welcome(stream.socket, self._group):
                 self._log("admin", state="refused", why="peer is neither root, nor our user, nor in the group")
                 return
-            if self._peers >= PEERS_LIMIT:
-                await self._send(stream, _refusal("failed", f"{PEERS_LIMIT} peers are connected already"))
-                return
             self._peers += 1
             try:
-                await self._converse(stream)
+                if self._peers > PEERS_LIMIT:
+                    await self._send(stream, _refusal("failed", f"{PEERS_LIMIT} peers are connected already"))
+                else:
+                    await self._converse(stream)
             except (trio.BrokenResourceError, trio.TooSlowError):
                 pass  # it went away, or did not read
             finally:
@@ -72,7 +72,7 @@ class AdminSocket:
         except Refused as refused:
             return {**_refusal(refused.code, str(refused)), **refused.fields}
         except Exception as error:  # noqa: BLE001  a bug in one verb ends neither the proxy nor the conversation
-            self._log("bug", where="admin", error=repr(error))
+            self._log.bug("admin", error)
             return _refusal("failed", f"our mistake, see the log: {error!r}")
 
     async def _send(self, stream: trio.SocketStream, values: dict[str, Any]) -> None:

@@ -18,11 +18,11 @@ from frontproxy.admin import AdminSocket
 from frontproxy.children import Smtpd
 from frontproxy.clock import AnchoredClock
 from frontproxy.control import Controls
-from frontproxy.core.mistakes import Mistaken
+from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.doors import Address, address_text, open_door
 from frontproxy.learn.report import ReportSocket
 from frontproxy.listener import SpareDescriptors, listen
-from frontproxy.local import bind_local, remove_local
+from frontproxy.local import InUseError, bind_local, remove_local
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile
@@ -30,6 +30,8 @@ from frontproxy.proxy import Proxy
 from frontproxy.setup import SMTPD, Setup, environment, load
 
 CLOSING = "421 4.3.2 Service is shutting down, please try again later"
+_READY_WITHIN = 10.0
+"""Seconds we wait for new smtpds; what is handed over to a slower one waits in its backlog."""
 _DESCRIPTORS_KEPT = 64
 """Descriptors that are not for waiting strangers, beside a quarter of the rest."""
 
@@ -59,22 +61,32 @@ class House:
         """Serve until SIGTERM, SIGINT or `drain`; a second SIGINT or SIGTERM does not wait for sessions."""
         proxy = self._proxy
         report = ReportSocket(proxy.outcome, lambda: proxy.pools.waiting() > 0, proxy.log, setup.config.admin.group)
+        failure: Exception | None = None
         async with trio.open_nursery() as root:
             controls = Controls(proxy, report.heard, lambda: self._reload(root), self._drain_wanted.set, self._servers)
             admin = AdminSocket(controls, proxy.log, setup.config.admin.group)
-            self._move_in(setup, root)
+            root.start_soon(self._obey, signals, root)
             root.start_soon(proxy.memory.run)
             root.start_soon(proxy.run)
             root.start_soon(report.serve, sockets.report)
-            root.start_soon(admin.serve, sockets.admin)
-            root.start_soon(self._obey, signals, root)
-            say(self._greeting(setup))
-            await self._drain_wanted.wait()
-            await self._drain()
+            try:
+                await self._move_in(setup, root)
+            except (Mistaken, InUseError, OSError) as error:
+                failure = error
+            else:
+                root.start_soon(admin.serve, sockets.admin)
+                say(self._greeting(setup))
+                await self._drain_wanted.wait()
+                await self._drain()
             root.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
-    def _move_in(self, setup: Setup, root: trio.Nursery) -> None:
-        """Let a Setup take effect. Raises Mistaken, with nothing changed, if an address or socket cannot be had."""
+    async def _move_in(self, setup: Setup, root: trio.Nursery) -> None:
+        """Let a Setup take effect: its smtpds start, then its doors open, then the old ones close.
+
+        Raises Mistaken, with nothing changed, if an address or socket cannot be had.
+        """
         opened = self._open_doors(setup)
         try:
             smtpds = self._open_smtpds(setup)
@@ -82,10 +94,15 @@ class House:
             for door in opened.values():
                 door.socket.close()
             raise
-        for key, smtpd in smtpds.items():
-            if self._smtpds.get(key) is not smtpd:
-                root.start_soon(smtpd.run, self._proxy.log, self._proxy.server_died, self._proxy.log.raw)
+        new = [smtpd for key, smtpd in smtpds.items() if self._smtpds.get(key) is not smtpd]
+        for smtpd in new:
+            root.start_soon(smtpd.run, self._proxy.log, self._proxy.server_died, self._proxy.log.raw)
+        with trio.move_on_after(_READY_WITHIN):
+            for smtpd in new:
+                await smtpd.ready.wait()
         old, self._proxy.setup = self._proxy.setup, setup
+        self._proxy.memory.limit = setup.config.history.max_clients_remembered
+        self._proxy.memory.forgetting = setup.forgetting
         self._proxy.room.places = _places(setup.config.listen.waiting_room, self._proxy.log)
         paths = {key: str(smtpd.path) for key, smtpd in smtpds.items()}
         self._proxy.pools.configure(setup.config, paths, time.monotonic())
@@ -119,7 +136,7 @@ class House:
         report = setup.config.learn.report
         settings = {"smtpd": setup.config.smtpd, "folder": str(setup.folder), "report": str(report)}
         line = json.dumps(settings).encode() + b"\n"
-        smtpds = {}
+        smtpds: dict[tuple[str, str], Smtpd] = {}
         for pool in setup.config.pools:
             for backend in pool.backends:
                 if backend.kind != "bundled":
@@ -131,7 +148,15 @@ class House:
                     continue
                 command = [*SMTPD, "--personality", backend.target]
                 name = f"smtpd-{pool.name}-{backend.target}"
-                smtpds[key] = Smtpd(name, command, environment(), line, report.parent)
+                try:
+                    smtpds[key] = Smtpd(name, command, environment(), line, report.parent)
+                except (OSError, InUseError) as error:
+                    for other, smtpd in smtpds.items():
+                        if self._smtpds.get(other) is not smtpd:
+                            smtpd.abandon()
+                    what, remedy = f"the socket of {name} cannot be made: {error}", "it stands beside learn.report"
+                    mistake = Mistake(str(setup.path), 0, f"pool.{pool.name}.backends", what, remedy)
+                    raise Mistaken([mistake]) from error
         return smtpds
 
     async def _serve_door(self, door: _Door, strangers: trio.Nursery) -> None:
@@ -159,17 +184,32 @@ class House:
         log = self._proxy.log
         async with self._reloading:
             try:
-                setup = await load(self._path)
-                remarks = [str(warning) for warning in setup.warnings] + _needs_restart(self._proxy.setup, setup)
-                self._move_in(setup, root)
+                setup, remarks = await self._take_over(root)
             except Mistaken as error:
                 for mistake in error.mistakes:
                     log("reload", state="refused", mistake=str(mistake))
                 raise
+            except Exception as error:  # no descriptor or process to be had, or a bug: what serves now goes on
+                log.bug("reload", error)
+                what, remedy = f"could not be taken over: {error!r}", "the old one stays in force; see the log"
+                raise Mistaken([Mistake(str(self._path), 0, "", what, remedy)]) from error
             for remark in remarks:
                 log("reload", state="remark", text=remark)
             log("reload", state="done", networks=setup.lists.entries, mode=setup.config.mode)
             return remarks
+
+    async def _take_over(self, root: trio.Nursery) -> tuple[Setup, list[str]]:
+        if self._drain_wanted.is_set():
+            raise Mistaken([Mistake(str(self._path), 0, "", "frontproxy is about to end", "start it again")])
+        setup = await load(self._path)
+        try:
+            remarks = [str(warning) for warning in setup.warnings] + _needs_restart(self._proxy.setup, setup)
+            await self._move_in(setup, root)
+        except BaseException:
+            if self._proxy.setup is not setup:
+                setup.close()
+            raise
+        return setup, remarks
 
     async def _drain(self) -> None:
         """Nobody new comes in, who waits is sent away, who is served may finish: at most `drain_time`."""

@@ -21,6 +21,8 @@ SHORTEST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
 SOUND_AFTER = 60.0
 """Seconds a child must live for its next pause to be the shortest again."""
+READY = "event=smtpd_ready"
+"""How the line begins by which a child says that it serves."""
 LAST_WORDS = 0.1
 """Seconds after a child's end in which the outcomes it sent last may still arrive."""
 LINE_LIMIT = 16 * 1024
@@ -49,6 +51,8 @@ class Smtpd:
         self._door = bind_local(self.path, mode=0o600, backlog=BACKLOG)
         self._process: trio.Process | None = None
         self._retired = trio.Event()
+        self.ready = trio.Event()
+        """A process has said READY."""
         self.ended = trio.Event()
         """Nothing serves here any more, nor will."""
 
@@ -73,6 +77,7 @@ class Smtpd:
                 log("smtpd", state="died", name=self.name, code=code, lost_sessions=lost, again_in=pause)
                 with trio.move_on_after(pause):
                     await self._retired.wait()
+                    died(str(self.path))  # and with it those who waited at its door for the next process
         finally:
             self._close_door()
             self.ended.set()
@@ -89,6 +94,10 @@ class Smtpd:
         if self._process:
             self._process.terminate()
 
+    def abandon(self) -> None:
+        """Close the door of one that never ran."""
+        self._stop_wanting()
+
     def _stop_wanting(self) -> None:
         self._retired.set()
         self._close_door()
@@ -96,43 +105,49 @@ class Smtpd:
     def _close_door(self) -> None:
         remove_local(self.path, self._door)
 
+    async def _relay_lines(self, process: trio.Process, log: Callable[..., None], raw: Callable[[str], None]) -> None:
+        """What the child says goes into our log: its log lines as they are, anything else quoted."""
+        lines = Lines(LINE_LIMIT)
+        while data := await _pipe(process.stderr).receive_some(_CHUNK):
+            for line in lines.feed(bytes(data)):
+                text = "" if line is None else line.decode("utf-8", "backslashreplace")
+                if text.startswith(READY):
+                    self.ready.set()
+                if text.startswith("event=") and text.isascii() and text.isprintable():
+                    raw(text)
+                elif text:
+                    log("smtpd", state="says", name=self.name, text=text)
+
     async def _run_once(self, log: Callable[..., None], raw: Callable[[str], None]) -> int | str:
         """Start a process, serve as its lifeline until it ends; its exit code, or why it could not be started."""
         try:
-            process = await trio.lowlevel.open_process(
-                [*self._command, "--handover-fd", str(self._door.fileno())],
-                stdin=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[self._door.fileno()],
-                env=self._environment,
-            )
+            with self._door.dup() as door:  # ours may be closed while the process is being started
+                process = await trio.lowlevel.open_process(
+                    [*self._command, "--handover-fd", str(door.fileno())],
+                    stdin=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=[door.fileno()],
+                    env=self._environment,
+                )
         except OSError as error:
             return error.strerror or "cannot be started"
         self._process = process
         log("smtpd", state="started", name=self.name, pid=process.pid)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_relay_lines, process, self.name, log, raw)
+                nursery.start_soon(self._relay_lines, process, log, raw)
                 with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                     await _pipe(process.stdin).send_all(self.settings)
-                return await process.wait()
+                    if self._retired.is_set():  # which was said before there was a process to hear it
+                        await _pipe(process.stdin).aclose()
+                code = await process.wait()
+                nursery.cancel_scope.deadline = trio.current_time() + LAST_WORDS  # a child of its own may go on talking
+                return code
         finally:
             self._process = None
             with trio.CancelScope(shield=True):
                 await _pipe(process.stdin).aclose()
                 await _pipe(process.stderr).aclose()
-
-
-async def _relay_lines(process: trio.Process, name: str, log: Callable[..., None], raw: Callable[[str], None]) -> None:
-    """What a child says goes into our log: its log lines as they are, anything else quoted."""
-    lines = Lines(LINE_LIMIT)
-    while data := await _pipe(process.stderr).receive_some(_CHUNK):
-        for line in lines.feed(bytes(data)):
-            text = "" if line is None else line.decode("utf-8", "backslashreplace")
-            if text.startswith("event=") and text.isascii() and text.isprintable():
-                raw(text)
-            elif text:
-                log("smtpd", state="says", name=name, text=text)
 
 
 def _pipe(pipe: P | None) -> P:

@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        trio.run(app.serve, _file(options), lambda text: print(text, flush=True))
+        _serve(_file(options))
     except InUseError as error:
         raise Failed(EX_OSERR, f"{error}; is another frontproxy running?") from None
     except PermissionError as error:
@@ -72,6 +72,18 @@ def _run(options: argparse.Namespace) -> int:
     except LookupError as error:
         raise Failed(EX_CONFIG, f"admin.group: {error}") from None
     return EX_OK
+
+
+def _serve(path: Path) -> None:
+    try:
+        trio.run(app.serve, path, lambda text: print(text, flush=True))
+    except ExceptionGroup as group:  # what is raised beside other tasks comes wrapped, once for each nursery
+        cause: Exception = group
+        while isinstance(cause, ExceptionGroup) and len(cause.exceptions) == 1:
+            cause = cause.exceptions[0]
+        if isinstance(cause, Mistaken):
+            raise cause from None
+        raise
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -97,9 +109,7 @@ def _ask(options: argparse.Namespace) -> int:
             if answer["ok"]:
                 options.show(answer, options)
             else:
-                print(f"frontproxy: {answer['error']}", file=sys.stderr)
-                for mistake in answer.get("mistakes", []):
-                    print(mistake, file=sys.stderr)
+                show.refused(answer)
     if not failed:
         return EX_OK
     if "mistakes" in failed[0]:
@@ -112,10 +122,10 @@ def _converse(path: Path, requests: Sequence[str]) -> list[dict[str, Any]]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_ANSWER_WITHIN)
             connection.connect(str(path))
-            with connection.makefile("rw", encoding="utf-8") as stream:
+            with connection.makefile("rw", encoding="utf-8", errors="backslashreplace") as stream:
                 answers = []
                 for request in requests:
-                    stream.write(request + "\n")
+                    stream.write(" ".join(request.split()) + "\n")  # a request is one line, whatever its words hold
                     stream.flush()
                     line = stream.readline()
                     if not line:

@@ -87,6 +87,8 @@ async def _pin(controls: Controls, arguments: list[str]) -> Answer:
     if len(arguments) != 2:
         raise Refused("usage", usage)
     network, pool = arguments
+    if "%" in network:  # a scope may hold anything, and the pin keeps the words of the operator
+        raise Refused("bad_address", f"{network[:60]!a} has a scope; a pin holds on every interface")
     proxy = controls.proxy
     if pool not in proxy.pools:
         names = ", ".join(known.name for known in proxy.pools)
@@ -139,7 +141,7 @@ async def _stress(controls: Controls, arguments: list[str]) -> Answer:
     chosen = list(pools.values())
     if arguments and arguments[0] in pools:
         chosen = [pools[arguments.pop(0)]]
-    if arguments:
+    if arguments or options:
         if len(arguments) != 1 or arguments[0] not in {"on", "off", "auto"}:
             raise Refused("usage", f"{usage}; the pools are: {', '.join(pools)}")
         now = time.monotonic()

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from socket import socket
 
 import trio
@@ -76,7 +75,7 @@ def _arrive_guarded(proxy: Proxy, sock: socket, peer: tuple[str, int], strangers
     except (OSError, AddressError):  # reset between accept and here
         sock.close()
     except Exception as error:  # noqa: BLE001  the guard: one session's bug never ends the proxy
-        give_up(proxy, sock, error, time.monotonic())
+        give_up(proxy, sock, error)
 
 
 async def _mend(proxy: Proxy, shortage: OSError, spare: SpareDescriptors) -> None:

@@ -4,6 +4,8 @@ Settled clients pass synchronously: no task, no pause, no look-up. Only a strang
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from socket import socket
 
 import trio
@@ -13,22 +15,30 @@ from frontproxy.core.session import Session
 from frontproxy.proxy import Proxy
 from frontproxy.waiting_room import FULL, Chair
 
+TROUBLE = "421 4.3.0 Our trouble, please try again later"
+
 
 def arrive(proxy: Proxy, sock: socket, peer: tuple[str, int], strangers: trio.Nursery) -> None:
     """A connection was accepted. The socket is ours from here on."""
     session = proxy.open_session(sock, peer, sock.getsockname()[:2])
-    if session.verdict.settled or proxy.setup.config.mode == "observe":
-        proxy.place(session)
-        return
-    chair = proxy.room.enter(session)
-    if chair is None:
-        proxy.session_refused(session, FULL, "waiting_room")
-    else:
-        strangers.start_soon(observe_stranger, proxy, chair)
+    with _guarded(proxy, session):
+        if session.verdict.settled or proxy.setup.config.mode == "observe":
+            proxy.place(session)
+            return
+        chair = proxy.room.enter(session)
+        if chair is None:
+            proxy.session_refused(session, FULL, "waiting_room")
+        else:
+            strangers.start_soon(observe_stranger, proxy, chair)
 
 
 async def observe_stranger(proxy: Proxy, chair: Chair) -> None:
     """The stranger waits its pause; talking early ends it, hanging up ends everything. Then it is judged again."""
+    with _guarded(proxy, chair.session):
+        await _observe(proxy, chair)
+
+
+async def _observe(proxy: Proxy, chair: Chair) -> None:
     session = chair.session
     stress = bool(proxy.pools.stressed)
     pause = scoring.pause(session.verdict.score, proxy.setup.config, stress=stress)
@@ -40,19 +50,22 @@ async def observe_stranger(proxy: Proxy, chair: Chair) -> None:
     else:
         session.early = manners == "early"
         session.verdict = proxy.judge_guarded(session.packed, session.address, early=session.early)
-        _place_guarded(proxy, session)
-
-
-def _place_guarded(proxy: Proxy, session: Session) -> None:
-    """A bug with one stranger must not end the others."""
-    try:
         proxy.place(session)
+
+
+@contextmanager
+def _guarded(proxy: Proxy, session: Session) -> Iterator[None]:
+    """A bug with one session must not end the others, nor leave it counted as open."""
+    try:
+        yield
     except Exception as error:  # noqa: BLE001  the proxy outlives a bug in one session
-        give_up(proxy, session.socket, error, time.monotonic())
+        proxy.census.left(session.client)
+        give_up(proxy, session.socket, error)
 
 
-def give_up(proxy: Proxy, sock: socket, error: Exception, now: float) -> None:
+def give_up(proxy: Proxy, sock: socket, error: Exception) -> None:
     """A bug befell a session: its traceback goes into the log, its client gets a 421, the proxy lives."""
     proxy.log.bug("session", error)
     proxy.counters["bugs"] += 1
-    proxy.farewell.reply(sock, "421 4.3.0 Our trouble, please try again later", now)
+    with suppress(OSError):  # saying goodbye may be what had failed
+        proxy.farewell.reply(sock, TROUBLE, time.monotonic())

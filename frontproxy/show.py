@@ -1,5 +1,6 @@
 """Answers of the admin socket as people like to look at them; whatever a client supplied is escaped."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ def score(answer: Answer, _options: Namespace) -> None:
         table.add_row("nothing", _points(0), "", "never seen, on no list: a stranger")
     table.add_section()
     table.add_row(Text("score", "bold"), _points(answer["score"]), _bar(answer["score"]), Text(_fate(answer), "bold"))
-    table.title = Text(answer["client"])
+    table.title = _plain(answer["client"])
     _print(table)
 
 
@@ -33,6 +34,12 @@ def _fate(answer: Answer) -> str:
     return _escaped(f"{way} {'at once' if answer['settled'] else 'after a pause'}")
 
 
+def refused(answer: Answer) -> None:
+    """Why a request was refused, for those who read standard error."""
+    for text in (f"frontproxy: {answer['error']}", *answer.get("mistakes", [])):
+        print(_escaped(text), file=sys.stderr)  # noqa: T201  one line each, however wide the terminal is
+
+
 def clients(answer: Answer, _options: Namespace) -> None:
     """Who is known: three short tables."""
     for order in ("best", "worst", "busiest"):
@@ -40,7 +47,9 @@ def clients(answer: Answer, _options: Namespace) -> None:
         for row in answer[order]:
             points = row["points"]
             seen = datetime.fromtimestamp(row["last_seen"], UTC).strftime("%Y-%m-%d %H:%M")
-            table.add_row(row["client"], _points(points), _bar(points), f"{row['good']:.1f}", f"{row['bad']:.1f}", seen)
+            table.add_row(
+                _plain(row["client"]), _points(points), _bar(points), f"{row['good']:.1f}", f"{row['bad']:.1f}", seen
+            )
         _print(table if answer[order] else Text(f"{order}: nobody yet"))
 
 
@@ -48,20 +57,20 @@ def pins(answer: Answer, _options: Namespace) -> None:
     """All pins."""
     table = _table("network", "pool", "until", "because")
     for pin in answer["pins"]:
-        table.add_row(pin["network"], _plain(pin["pool"]), _until(pin["until"]), _plain(pin["because"]))
+        table.add_row(_plain(pin["network"]), _plain(pin["pool"]), _until(pin["until"]), _plain(pin["because"]))
     _print(table if answer["pins"] else Text("nobody is pinned"))
 
 
 def pinned(answer: Answer, _options: Namespace) -> None:
     """What was pinned."""
-    _print(Text(f"{answer['network']} goes to {_escaped(answer['pool'])}, {_until(answer['until'])}"))
+    _print(_plain(f"{answer['network']} goes to {answer['pool']}, {_until(answer['until'])}"))
 
 
 def stress(answer: Answer, _options: Namespace) -> None:
     """The stress of each pool."""
     table = _table("pool", "stress", "held")
     for pool in answer["pools"]:
-        table.add_row(_plain(pool["name"]), _yes(pool["stress"]), pool["held"])
+        table.add_row(_plain(pool["name"]), _yes(pool["stress"]), _plain(pool["held"]))
     _print(table)
 
 
@@ -82,7 +91,8 @@ def status(answer: Answer, options: Namespace) -> None:
     if options.prometheus:
         print("\n".join(_prometheus(answer)))  # noqa: T201  a text format, not a picture
         return
-    _print(Text(f"frontproxy {answer['version']}, mode {answer['mode']}, up {_span(answer['uptime'])}", "bold"))
+    heading = f"frontproxy {answer['version']}, mode {answer['mode']}, up {_span(answer['uptime'])}"
+    _print(Text(_escaped(heading), "bold"))
     table = _table("pool", "places taken", "waiting", "longest wait", "handover", "stress", "backends")
     for pool in answer["pools"]:
         table.add_row(

@@ -6,6 +6,7 @@ stress, and never for the one called "nice": its clients shall not feel the stre
 means the timeout that this very personality has, so a value under stress never quotes one of the calm.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -116,7 +117,7 @@ def build(layers: list[Layer], hostname: str) -> tuple[Personality, list[Mistake
             values[name] = pile.value(name)
         except ValueError as error:
             what, _, remedy = str(error).partition("; ")
-            mistakes.append(Mistake(pile.keys[name], what, remedy))
+            mistakes.append(Mistake(pile.keys[name], what, remedy or "correct it"))
     return Personality(**values), mistakes  # type: ignore[arg-type]  # each value was read as the type of its field
 
 
@@ -195,7 +196,7 @@ def _read_int(value: object) -> int:
 def _read_bool(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    if value in {"yes", "no"}:
+    if isinstance(value, str) and value in {"yes", "no"}:
         return value == "yes"
     raise ValueError(f"{value!a:.60} is neither yes nor no; write true or false")
 
@@ -208,6 +209,6 @@ def _check_bounds(name: str, value: object) -> None:
 
 
 def _shown(value: object) -> object:
-    if not isinstance(value, float):
+    if not isinstance(value, float) or not math.isfinite(value):
         return value if not isinstance(value, bool) else ("yes" if value else "no")
     return f"{int(value)}s" if value.is_integer() else f"{round(value * 1000)}ms"

@@ -14,6 +14,7 @@ from backends.smtpd.handover import Handover, HandoverError
 from backends.smtpd.personality import Personality
 from backends.smtpd.report import Reporter
 from backends.smtpd.session import Session, Site
+from backends.smtpd.wire import Wire
 from frontproxy.wire.outcome_line import OutcomeLine
 
 DRAIN_TIME = 18.0
@@ -66,6 +67,7 @@ class Server:
 
     async def serve_handovers(self, listener: socket.socket, nursery: trio.Nursery) -> None:
         """Take sessions over until `drain` or `finish`; then, unless draining, what still lies in the backlog."""
+        self._site.log.event("smtpd_ready")  # the parent waits for this line
         await self._accept_from(listener, lambda connection: self._take(Handover(connection), nursery))
         if not self._draining:
             for connection in _waiting(listener):
@@ -143,7 +145,7 @@ class Server:
 
     def _begin(self, arrival: Arrival, nursery: trio.Nursery) -> None:
         personality = self._manners.stressed if arrival.stress else self._manners.calm
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(arrival.connection))
+        stream = Wire(arrival.connection)
         session = Session(self._site, arrival.client, stream, personality)
         self._sessions.add(session)
         if self._draining:

@@ -11,6 +11,7 @@ from backends.smtpd.delivery import Delivery, DeliveryFailed
 from backends.smtpd.events import (
     Closed,
     Content,
+    Envelope,
     Event,
     MessageBegun,
     MessageDropped,
@@ -61,24 +62,23 @@ class Session:
         self._recipients = 0
         self._failure: Reply | None = None
         self._draining = False
-        self._wait: trio.CancelScope | None = None
+        self._limit = trio.CancelScope()
+        self._waits = False
+        self._sends = False
         self._closed = False
 
     async def run(self) -> Closed:
         """Serve the client to the end, and say how it ended."""
         while True:
-            event = self.protocol.next_event()
-            if isinstance(event, Closed):
-                self.end = event
-                await self._close(linger=event.linger)
-                return event
-            await self._do(event)
+            with trio.CancelScope() as self._limit:
+                return await self._converse()
+            self._interrupted()
 
     def drain(self) -> None:
         """End as soon as nothing is lost by it: at once, or after the message that is coming in."""
         self._draining = True
-        if self._wait is not None and self.protocol.waits_for_command:
-            self._wait.cancel()
+        if self._waits and self.protocol.waits_for_command:
+            self._limit.cancel()
 
     async def fail(self) -> None:
         """Say that we are in trouble, after a bug, and end."""
@@ -91,20 +91,36 @@ class Session:
         if not self._closed:
             await trio.aclose_forcefully(self._stream)
 
+    async def _converse(self) -> Closed:
+        """One event after the other. All waits on the client share one cancel scope, whose deadline is set for each."""
+        while True:
+            event = self.protocol.next_event()
+            if isinstance(event, Closed):
+                self.end = event
+                self._limit.deadline = math.inf
+                await self._close(linger=event.linger)
+                return event
+            await self._do(event)
+
+    def _interrupted(self) -> None:
+        """A wait on the client was ended: it took too long, or the server drains."""
+        if self._sends:
+            self.protocol.abort("timeout")  # it does not read
+        elif self._draining and self.protocol.waits_for_command:
+            self.protocol.give_up(GOING_DOWN, "refused")
+        else:
+            self.protocol.give_up(TIMED_OUT, "timeout")
+
     async def _do(self, event: Event) -> None:
         match event:
             case Send(data):
                 await self._send(data)
-            case Pause(seconds):
-                with self._interruptible(math.inf):
-                    await trio.sleep(0 if self._draining else seconds)
             case NeedInput(content):
                 await self._receive(content=content)
+            case Pause(seconds):
+                await self._pause(seconds)
             case MessageBegun(envelope):
-                self._failure = None
-                self._recipients = len(envelope.recipients)
-                self._delivery = Delivery(self._site.maildir, self._site.hostname, self._site.disk)
-                self._delivery.begin(envelope, self._client)
+                self._begin_message(envelope)
             case Content(data):
                 await self._store(data)
             case MessageDropped():
@@ -120,39 +136,38 @@ class Session:
 
     async def _send(self, data: bytes) -> None:
         """Write it all within `timeout`; a client that does not read, or is gone, ends here."""
+        self._limit.deadline = trio.current_time() + self._timeout
+        self._sends = True
         try:
-            with trio.move_on_after(self._timeout) as scope:
-                await self._stream.send_all(data)
+            await self._stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.protocol.abort("lost")
-            return
-        if scope.cancelled_caught:
-            self.protocol.abort("timeout")
+        self._sends = False
 
     async def _receive(self, *, content: bool) -> None:
         if self._draining and not content:
             self.protocol.give_up(GOING_DOWN, "refused")
             return
-        deadline = self._pace.deadline(trio.current_time(), self.protocol.requests, content=content)
-        data: bytes | bytearray = b""
+        self._limit.deadline = self._pace.deadline(trio.current_time(), self.protocol.requests, content=content)
+        self._waits = True
         try:
-            with self._interruptible(deadline) as scope:
-                data = await self._stream.receive_some(_CONTENT_READ if content else _COMMAND_READ)
+            data = await self._stream.receive_some(_CONTENT_READ if content else _COMMAND_READ)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.protocol.abort("lost")
             return
+        finally:
+            self._waits = False
         if data:
             self._pace.received(trio.current_time(), len(data))
             self.protocol.receive_data(bytes(data))
-        elif not scope.cancelled_caught:
+        else:
             self.protocol.receive_eof()
-        elif not self._draining or content:
-            self.protocol.give_up(TIMED_OUT, "timeout")
 
-    def _interruptible(self, deadline: float) -> trio.CancelScope:
-        """A wait that `drain` can end before its time."""
-        self._wait = trio.CancelScope(deadline=deadline)
-        return self._wait
+    async def _pause(self, seconds: float) -> None:
+        """Slow a client down that makes errors; not when everybody has to go."""
+        if not self._draining:
+            self._limit.deadline = math.inf
+            await trio.sleep(seconds)
 
     async def _close(self, *, linger: bool) -> None:
         """Close so that the last reply arrives: a close with unread input would be a reset, which overtakes it."""
@@ -170,9 +185,16 @@ class Session:
 
     # --- one message --------------------------------------------------------------------------------------------
 
+    def _begin_message(self, envelope: Envelope) -> None:
+        self._failure = None
+        self._recipients = len(envelope.recipients)
+        self._delivery = Delivery(self._site.maildir, self._site.hostname, self._site.disk)
+        self._delivery.begin(envelope, self._client)
+
     async def _store(self, data: bytes) -> None:
         if self._delivery is None:
             return  # it has failed already; the client is told at the end of its message
+        self._limit.deadline = math.inf  # no client is to blame for a slow disk
         try:
             await self._delivery.write(data)
         except DeliveryFailed as failure:
@@ -180,6 +202,7 @@ class Session:
 
     async def _finish_message(self) -> None:
         delivery = self._delivery
+        self._limit.deadline = math.inf
         try:
             if delivery is not None:
                 await delivery.commit()

@@ -28,8 +28,8 @@ class Places:
 
     def release(self, client: bytes) -> None:
         """One place more; to be called once for each `take`."""
-        self.taken -= 1
         remaining = self._by_client[client] - 1
+        self.taken -= 1
         if remaining:
             self._by_client[client] = remaining
         else:

@@ -47,7 +47,7 @@ class Evidence:
     @property
     def score(self) -> float:
         """The sum of what the evidence is worth, in decibans."""
-        return sum(reason.points for reason in self.reasons)
+        return sum((reason.points for reason in self.reasons), 0.0)
 
     def decided_by(self) -> Listed | None:
         """The deciding list with the longest network around the client; among equals the first in the file."""

@@ -150,12 +150,6 @@ def aged(level: Level, now: float, forgetting: Forgetting, evidence: float = 0.0
     )
 
 
-def worth(level: Level, now: float, forgetting: Forgetting) -> float:
-    """Units of evidence that are left by now; the level that has the least is missed the least."""
-    present = aged(level, now, forgetting)
-    return present.good + present.bad
-
-
 def _grown(level: Level, good: float, bad: float, now: float, forgetting: Forgetting) -> Level:
     old = aged(level, now, forgetting, good + bad)
     return Level(old.t, old.n, old.good + good, old.bad + bad)

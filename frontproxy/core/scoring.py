@@ -140,13 +140,17 @@ def score_answer(verdict: Verdict) -> Mapping[str, object]:
     """The verdict as the admin socket tells it (the fields are fixed)."""
     return {
         "client": verdict.client,
-        "score": round(verdict.score, 2),
+        "score": _shown(verdict.score),
         "route": verdict.route.pool or "reply",
         "pool": verdict.route.pool or None,
         "reply": verdict.route.reply or None,
         "settled": verdict.settled,
         "pinned": verdict.pinned or None,
         "reasons": [
-            {"name": reason.name, "points": round(reason.points, 2), "text": reason.text} for reason in verdict.reasons
+            {"name": reason.name, "points": _shown(reason.points), "text": reason.text} for reason in verdict.reasons
         ],
     }
+
+
+def _shown(points: float) -> float:
+    return round(points, 2) + 0.0  # never -0.0

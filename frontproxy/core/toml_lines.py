@@ -31,7 +31,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     lines: dict[KeyPath, int] = {}
     tables: dict[KeyPath, int] = {}  # how many tables each array of tables has so far
     table: KeyPath = ()
-    for line, head in _statements(text):
+    for line, head in _statements(text.replace("\r\n", "\n")):
         keys, innermost = _descend(tomllib.loads(head))
         if not keys:
             continue  # a comment, or nothing

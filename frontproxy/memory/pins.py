@@ -127,6 +127,8 @@ class Pins:
 def _prefix(network: str) -> _Prefix:
     """What a client or network, as people write it, covers."""
     address, slash, length_text = network.partition("/")
+    if "%" in network:
+        raise PinError(f"{network[:60]!a} has a scope; a pin holds on every interface, so leave it out")
     try:
         packed = pack(address)
     except AddressError as error:

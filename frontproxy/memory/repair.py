@@ -1,7 +1,7 @@
 """Getting a history file into a state that can be used, and keeping a good copy of it. All of this blocks.
 
-A damaged file is never written to and never deleted: it is set aside under a name that says when, and the last good
-copy takes its place. A file of a newer version, or of another program, is left alone entirely.
+A damaged file is never deleted: it is set aside, with its write-ahead log, under a name that says when, and the last
+good copy takes its place. A file of a newer version, or of another program, is left alone entirely.
 """
 
 import os

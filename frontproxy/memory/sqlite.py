@@ -164,16 +164,21 @@ class HistoryFile:
 
     async def _keep_house(self) -> None:
         while self._upkeep:
-            try:
-                await self._upkeep.doom(self.limit, self.forgetting)
-                await self._upkeep.copy_if_due()
-                self._upkeep_trouble = ""
-            except TROUBLES as error:
-                trouble = f"history cannot be copied or kept within its size ({error}); the last good copy is kept"
-                if trouble != self._upkeep_trouble:
-                    self._log("history", state="trouble", text=trouble)
-                self._upkeep_trouble = trouble
+            await self._look_after(self._upkeep)
             await trio.sleep(_HOUSEKEEPING)
+
+    async def _look_after(self, upkeep: Upkeep) -> None:
+        try:
+            await upkeep.doom(self.limit, self.forgetting)
+            if await upkeep.copy_if_due():
+                self._upkeep_trouble = ""
+        except TROUBLES as error:
+            self._note_upkeep(f"history cannot be copied or kept within its size ({error}); free some room on the disk")
+
+    def _note_upkeep(self, trouble: str) -> None:
+        if trouble != self._upkeep_trouble:
+            self._log("history", state="trouble", text=trouble)
+        self._upkeep_trouble = trouble
 
     async def _flush(self, *, abandon_on_cancel: bool) -> None:
         async with self._writing:
@@ -183,22 +188,20 @@ class HistoryFile:
             if not doomed and not len(self._recent):
                 return
             write = partial(self._table.write, self._recent.take(), doomed)
-            written = False
+            gained = None
             try:
                 gained = await trio.to_thread.run_sync(
                     write, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter
                 )
-                written = True
             except sqlite3.Error as error:
                 self._note_failure(error)
-            finally:
-                if written:
-                    self._recent.written()
-                else:
+            finally:  # also when cancelled, or stopped by a bug
+                if gained is None:
                     self._recent.give_back()
-            if written:
-                self._upkeep.gained(gained)
-                self._note_success()
+                else:
+                    self._recent.written()
+                    self._upkeep.gained(gained)
+                    self._note_success()
 
     def _read(
         self, keys: Sequence[bytes | None], records: list[Record | Absent | None]

@@ -37,7 +37,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS history (key BLOB PRIMARY KEY, t REAL NOT NULL, n REAL NOT NULL, good REAL NOT NULL,"
     " bad REAL NOT NULL, shares BLOB) WITHOUT ROWID"
 )
-_READ = "SELECT key, t, n, good, bad, shares FROM history WHERE key IN (?, ?, ?)"
+_READ_ONE = "SELECT key, t, n, good, bad, shares FROM history WHERE key = ?"
+_READ = " UNION ALL ".join([_READ_ONE] * 3)  # faster than `IN`, which builds a table of its operands first
 _UPDATE = "UPDATE history SET t = ?2, n = ?3, good = ?4, bad = ?5, shares = ?6 WHERE key = ?1"
 _INSERT = "INSERT OR IGNORE INTO history VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM history WHERE key = ?"
@@ -86,7 +87,7 @@ class Table:
         self._writer.close()
 
     def read(self, keys: Sequence[bytes | None]) -> dict[bytes, Row]:
-        """The rows of up to three keys, in one query."""
+        """The rows of three keys, in one query; a key that is None has none."""
         return {row[0]: row for row in self._reader.execute(_READ, keys).fetchall()}
 
     def write(

@@ -17,6 +17,7 @@ from frontproxy.memory import repair
 from frontproxy.memory.table import LEVELS, Table
 
 _AT_ONCE = 5000  # rows deleted in one transaction, so that a write stays short
+_CHOSEN = 50_000  # rows chosen in one pass, so that a limit that was lowered does not fill the memory
 _SHARE = 64  # of the limit goes beyond the excess, so that the table is not read through for every newcomer
 _COPY_AGE = 86400.0
 _COPY_RETRY = 3600.0
@@ -60,15 +61,15 @@ class Upkeep:
                     self._table.choose,
                     level,
                     "least",
-                    excess + limit // _SHARE,
+                    min(_CHOSEN, excess + limit // _SHARE),
                     now=self._clock(),
                     forgetting=forgetting,
                 )
                 rows = await trio.to_thread.run_sync(choose, limiter=self._limiter)
                 self._doomed.extend((row[0], row[1]) for row in rows)
 
-    async def copy_if_due(self) -> None:
-        """Write the daily copy if it is time; one that failed is tried again after an hour.
+    async def copy_if_due(self) -> bool:
+        """Write the daily copy if it is time, and tell whether it was; one that failed is tried again after an hour.
 
         Raises sqlite3.Error, OSError or repair.Damaged; the last good copy is then still there.
         """
@@ -78,10 +79,11 @@ class Upkeep:
             or now - self._copy_tried < _COPY_RETRY
             or not any(self.rows.values())
         ):
-            return
+            return False
         self._copy_tried = now
         await trio.to_thread.run_sync(repair.write_copy, self._table.path, limiter=self._limiter)
         self.last_copy = now
+        return True
 
 
 TROUBLES = (sqlite3.Error, OSError, repair.Damaged)

@@ -4,15 +4,14 @@ The kernel needs 0.2 ms to free each megabyte, and `munmap` and `close` would do
 """
 
 import os
+from _thread import start_new_thread  # threading.Thread waits until its thread has a processor, which may take a while
 from collections.abc import Callable
-from threading import Thread
 
 
 def give_back(descriptor: int, unmap: Callable[[], None]) -> None:
     """Free the memory behind `descriptor` in a thread, then unmap and close it. Nobody may read it any more."""
-    thread = Thread(target=_free, args=(descriptor, unmap), name="frontproxy-free")
     try:
-        thread.start()
+        start_new_thread(_free, (descriptor, unmap))
     except RuntimeError:  # no thread to be had: late is better than never
         _free(descriptor, unmap)
 

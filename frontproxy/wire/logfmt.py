@@ -3,6 +3,7 @@
 import re
 
 _PLAIN = re.compile(r"[!#-\[\]-~]*\Z")  # printable ASCII without space, quote and backslash
+_NEXT_WORD = re.compile(r" (?=[^ =]+=)")  # a space in a quoted value before what would pass for the next key
 _VALUE_LIMIT = 1000
 
 
@@ -21,13 +22,14 @@ def _formatted(value: object) -> str:
     if value is False:
         return "no"
     if isinstance(value, float):
-        return f"{value:.6g}" if abs(value) >= 1e6 else f"{value:.3f}".rstrip("0").rstrip(".")
+        # z: never "-0"; times since 1970 keep their milliseconds.
+        return f"{value:.6g}" if abs(value) >= 1e12 else f"{value:z.3f}".rstrip("0").rstrip(".")
     text = str(value)
-    if _PLAIN.match(text):
-        return text
     if len(text) > _VALUE_LIMIT:
         text = text[:_VALUE_LIMIT] + "..."
-    return '"' + "".join(map(_escaped, text)) + '"'
+    if _PLAIN.match(text):
+        return text
+    return '"' + _NEXT_WORD.sub(r"\\x20", "".join(map(_escaped, text))) + '"'
 
 
 def _escaped(character: str) -> str:

@@ -124,5 +124,7 @@ def _check_text(name: str, value: object) -> None:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list | dict):  # not written out: it may be nested as deeply as Python can bear
+        return "an array" if isinstance(value, list) else "an object"
     text = ascii(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -23,7 +23,7 @@ class PassProtocolError(ValueError):
 
 
 def encode(attributes: Mapping[str, str]) -> bytes:
-    """The bytes of one handover, to be sent in one sendmsg together with the descriptor."""
+    """The bytes of one handover, to be sent in one sendmsg together with the descriptor. Raises PassProtocolError."""
     for name in MANDATORY:
         if not attributes.get(name):
             raise PassProtocolError(f"{name} is missing")
@@ -33,7 +33,13 @@ def encode(attributes: Mapping[str, str]) -> bytes:
             raise PassProtocolError(f"{name!r} cannot be sent")
         parts.append(f"{name}\0{value}\0")
     parts.append("\0")
-    return "".join(parts).encode("ascii", errors="strict")
+    try:
+        message = "".join(parts).encode("ascii")
+    except UnicodeEncodeError:
+        raise PassProtocolError("an attribute is not ASCII") from None
+    if len(message) > MESSAGE_LIMIT:
+        raise PassProtocolError(f"the message has {len(message)} bytes, more than {MESSAGE_LIMIT}")
+    return message
 
 
 def decode(data: bytes) -> dict[str, str] | None:
@@ -43,7 +49,7 @@ def decode(data: bytes) -> dict[str, str] | None:
     """
     if data[:1] not in {b"", b"\0"}:
         raise PassProtocolError("the first byte is not NUL")
-    end = _end_of_list(data)
+    end = _end_of_list(data[:MESSAGE_LIMIT])
     if end is None:
         if len(data) >= MESSAGE_LIMIT:
             raise PassProtocolError(f"no end of list in {MESSAGE_LIMIT} bytes")
@@ -52,8 +58,6 @@ def decode(data: bytes) -> dict[str, str] | None:
         fields = data[1:end].decode("ascii").split("\0")[:-1]
     except UnicodeDecodeError:
         raise PassProtocolError("an attribute is not ASCII") from None
-    if len(fields) % 2:
-        raise PassProtocolError("an attribute has no value")
     attributes = dict(zip(fields[::2], fields[1::2], strict=True))
     for name in MANDATORY:
         if not attributes.get(name):

@@ -23,7 +23,7 @@ def test_a_duration_is_a_whole_number_and_a_unit(text: str, seconds: float) -> N
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "-5s", "1.5s", "5S", "5min", "5s\n", "٥s", "1234567890s"])
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "-5s", "1.5s", "5S", "5min", "5s\n", "\u0665s", "1234567890s"])
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontproxy.core.history import ClientRecord, Forgetting, Level, Recollection, aged, learn, recollect
@@ -166,6 +166,11 @@ def test_a_share_in_a_level_that_was_lost_is_nothing(lost: str) -> None:
     assert with_share == recollect(record, level, None, now=world.now, forgetting=FORGETTING)
     assert others < 0
 
+    world.session("a", good=1)
+    share = getattr(world.clients["a"], f"{lost}_share")
+    assert share.good < 1
+    assert share.n == getattr(world, lost).n
+
 
 def test_without_an_asn_nothing_is_learned_about_it() -> None:
     client, _network, asn = learn(None, None, None, good=1, bad=0, now=START, forgetting=FORGETTING, asn_known=False)
@@ -235,6 +240,7 @@ def lived(story: list[tuple[str, float, float, float]]) -> World:
     return world
 
 
+@settings(max_examples=40, deadline=None)
 @given(sessions)
 def test_reasons_add_up_to_the_points(story: list[tuple[str, float, float, float]]) -> None:
     recalled = lived(story).recall("a")
@@ -243,11 +249,13 @@ def test_reasons_add_up_to_the_points(story: list[tuple[str, float, float, float
     assert all(reason.points and reason.text for reason in recalled.reasons)
 
 
+@settings(max_examples=40, deadline=None)
 @given(sessions)
 def test_a_neighbourhood_alone_stays_within_its_limit(story: list[tuple[str, float, float, float]]) -> None:
     assert abs(lived(story).points("new")) <= FORGETTING.network_limit
 
 
+@settings(max_examples=40, deadline=None)
 @given(sessions)
 def test_the_own_share_is_left_out_exactly(story: list[tuple[str, float, float, float]]) -> None:
     """What `a` is told about its network is what the others left there."""
@@ -280,6 +288,7 @@ def test_time_only_weakens_what_a_lone_client_has(
     assert strengths == sorted(strengths, reverse=True)
 
 
+@settings(max_examples=40, deadline=None)
 @given(sessions, units)
 def test_good_never_lowers_and_bad_never_raises(story: list[tuple[str, float, float, float]], unit: float) -> None:
     good, bad = lived(story), lived(story)
@@ -291,6 +300,7 @@ def test_good_never_lowers_and_bad_never_raises(story: list[tuple[str, float, fl
     assert bad.points("a") <= before + ROUNDING
 
 
+@settings(max_examples=40, deadline=None)
 @given(sessions, st.floats(allow_nan=False, allow_infinity=False))
 def test_no_time_can_make_it_overflow(story: list[tuple[str, float, float, float]], now: float) -> None:
     world = lived(story)

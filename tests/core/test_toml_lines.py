@@ -87,9 +87,10 @@ def _paths(value: Any, around: KeyPath = ()) -> set[KeyPath]:
     return paths
 
 
-scalars = st.one_of(st.integers(), st.booleans(), st.text(), st.lists(st.text(), max_size=3))
+words = st.text("ab.=[]#\"' -é", min_size=1)
+scalars = st.one_of(st.integers(), st.booleans(), words, st.lists(words, max_size=3))
 tables = st.recursive(
-    st.dictionaries(st.text("ab.=[]#\"' -", min_size=1), scalars, max_size=3),
+    st.dictionaries(words, scalars, max_size=3),
     lambda inner: st.dictionaries(
         st.sampled_from("abc"), st.one_of(inner, st.lists(inner, min_size=1, max_size=2)), max_size=3
     ),
@@ -97,15 +98,11 @@ tables = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(tables)
 def test_every_key_is_found_on_a_line_of_its_own(table: dict[str, Any]) -> None:
     text = toml.dumps(table)
-    try:
-        read = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return  # toml writes some strange texts in a way that is no TOML
     lines = key_lines(text)
 
-    assert _paths(read) == lines.keys()
+    assert _paths(tomllib.loads(text)) == lines.keys()
     assert all(1 <= line <= text.count("\n") + 1 for line in lines.values())

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontproxy.core.address import pack
@@ -100,6 +100,7 @@ def test_a_pin_that_cannot_be_written_does_not_hold(tmp_path: Path) -> None:
     [
         ("192.0.2.1/24", "192.0.2.1/24 has bits set beyond its prefix length; the network is 192.0.2.0/24"),
         ("2001:db8::1/32", "2001:db8::1/32 has bits set beyond its prefix length; the network is 2001:db8::/32"),
+        ("fe80::1%eth0", "'fe80::1%eth0' has a scope; a pin holds on every interface, so leave it out"),
         ("192.0.2.0/33", "'192.0.2.0/33' has no prefix length from 0 to 32"),
         ("192.0.2.0/", "'192.0.2.0/' has no prefix length from 0 to 32"),
         ("192.0.2.0/-1", "'192.0.2.0/-1' has no prefix length from 0 to 32"),
@@ -127,6 +128,7 @@ def test_a_reason_that_the_file_or_a_terminal_cannot_take_is_refused(tmp_path: P
         Pins.load(tmp_path / "pins.toml").add(pin("192.0.2.1", because=because))
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.text(st.characters(exclude_characters="\\"), max_size=200).filter(str.isprintable))
 def test_every_reason_that_is_taken_can_be_read_again(tmp_path_factory: pytest.TempPathFactory, because: str) -> None:
     path = tmp_path_factory.getbasetemp() / "reasons.toml"

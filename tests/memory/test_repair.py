@@ -163,6 +163,31 @@ def test_a_copy_that_fails_leaves_the_last_one(path: Path) -> None:
     assert not path.with_name("history.sqlite3.copy-new").exists()
 
 
+def test_a_copy_that_is_not_sound_does_not_replace_the_last_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_damage(_path: Path) -> None:
+        raise Damaged("a rotten page")
+
+    write_copy(path)
+    good = copy_path(path).read_bytes()
+    with closing(opened_well(path)) as table:
+        table.write({KEY + b"2": RECORD})
+    monkeypatch.setattr("frontproxy.memory.repair.check", find_damage)
+
+    with pytest.raises(Damaged, match="a rotten page"):
+        write_copy(path)
+    assert copy_path(path).read_bytes() == good
+    assert not path.with_name("history.sqlite3.copy-new").exists()
+
+
+def test_the_log_of_a_damaged_file_never_meets_the_restored_copy(path: Path) -> None:
+    write_copy(path)
+    no_database(path)
+    path.with_name("history.sqlite3-wal").write_bytes(b"of another life")
+
+    assert rows(open_soundly(path, now=NOW)) == 1
+    assert path.with_name("history.sqlite3.damaged-20231114-221320-wal").read_bytes() == b"of another life"
+
+
 def test_without_a_copy_there_is_no_time_of_it(tmp_path: Path) -> None:
     assert copied_at(tmp_path / "history.sqlite3") is None
 
@@ -179,3 +204,11 @@ def test_what_is_foreign_is_no_damage(path: Path) -> None:
 
     with pytest.raises(Foreign):
         check(path)
+
+
+def test_a_disk_that_cannot_be_written_leaves_memory_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontproxy.memory.table._SCHEMA", "CREATE TABLE sqlite_no (x)")
+    opened = open_soundly(path, now=NOW)
+
+    assert opened.table is None
+    assert "cannot be used (object name reserved" in opened.troubles[0]

@@ -75,7 +75,7 @@ def test_what_was_remembered_is_recalled_at_once(place: Place) -> None:
         session(history, keys(1), good=2)
 
         assert points(history, keys(1)) == pytest.approx(10 * math.log10(3))
-        assert points(history, keys(2)) == pytest.approx(10 * math.log10(3))  # as a neighbour
+        assert points(history, keys(2)) == 4  # as a neighbour
 
 
 async def test_what_was_flushed_is_recalled_after_a_restart(place: Place) -> None:
@@ -181,13 +181,12 @@ async def test_the_least_telling_go_and_never_by_age_alone(place: Place) -> None
         for number in range(1, 100):
             session(history, keys(number, asn=0), bad=0.3, now=place.now)
         await history.flush()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(history.run)
-            with trio.fail_after(5):
-                while history.status()["clients"] != 60:
-                    await trio.lowlevel.checkpoint()
-                    await history.flush()
-            nursery.cancel_scope.cancel()
+        assert history._upkeep
+        await history._look_after(history._upkeep)
+        await history.flush()
+
+        assert history.status()["clients"] == 60
+        assert history.status()["networks"] == 1
     with closing(place.open()) as history:
         assert history.recall(keys(0))[0] is not None
 
@@ -242,7 +241,7 @@ async def test_a_copy_is_made_daily(place: Place) -> None:
         assert upkeep.last_copy is None  # an empty history is not worth a copy
         session(history, keys(1), good=1)
         await history.flush()
-        made = []
+        made: list[float | None] = []
         for hours in (1, 2, 26):
             place.now = NOW + hours * 3600
             await upkeep.copy_if_due()
@@ -279,3 +278,56 @@ async def test_a_restart_keeps_the_own_share_out(place: Place) -> None:
         reasons = recollect(*history.recall(keys(1)), now=NOW + 41 * DAY, forgetting=FORGETTING).reasons
 
         assert [reason.name for reason in reasons] == ["history"]
+
+
+async def test_what_upkeep_cannot_do_is_told_once_and_tried_again(place: Place) -> None:
+    obstacle = place.path.with_name("history.sqlite3.copy-new")
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        await history.flush()
+        upkeep = history._upkeep
+        assert upkeep
+        obstacle.mkdir()
+        for _hour in range(3):
+            await history._look_after(upkeep)
+            place.now += 3600
+        assert [history.status()["troubles"]] == [[logged["text"]] for logged in place.logged]
+        obstacle.rmdir()
+        await history._look_after(upkeep)
+
+        assert "history cannot be copied or kept within its size" in str(place.logged[0]["text"])
+        assert history.status()["troubles"] == []
+        assert history.status()["last_copy"] == place.now
+
+
+async def test_one_pass_of_eviction_serves_several_writes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontproxy.memory.upkeep._AT_ONCE", 2)
+    with closing(place.open(limit=1)) as history:
+        for number in range(6):
+            session(history, keys(number), good=1)
+        await history.flush()
+        upkeep = history._upkeep
+        assert upkeep
+        left = []
+        for _write in range(3):
+            await upkeep.doom(1, FORGETTING)
+            await history.flush()
+            left.append(history.status()["clients"])
+
+    assert left == [4, 2, 1]
+
+
+async def test_a_table_that_lost_its_rows_is_told_at_opening(place: Place) -> None:
+    place.open().close()
+    with closing(sqlite3.connect(place.path, isolation_level=None)) as vandal:
+        vandal.execute("DROP TABLE history")
+        vandal.execute("CREATE TABLE history (other)")
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        await history.flush()
+
+        assert points(history, keys(1)) > 0
+        assert [str(logged["text"]).partition(" (")[0] for logged in place.logged] == [
+            "history cannot be read",
+            "history cannot be written",
+        ]

@@ -1,0 +1,1 @@
+"""Tests mirror the source; `tests/real` runs real programs, `tests/bench` measures."""

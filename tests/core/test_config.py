@@ -1,0 +1,222 @@
+"""The configuration as a whole: what we ship works, what is broken is told line by line, and nothing raises."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frontproxy.core.config import Backend, Checked, Config, Geo, ListSettings, NetworkEvidence, parse
+
+FOLDER = Path("/etc/frontproxy")
+SHIPPED = Path(__file__).parents[2] / "config.toml"
+BROKEN = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
+
+
+def check(text: str) -> Checked:
+    return parse(text, file_name="config.toml", folder=FOLDER)
+
+
+def test_the_shipped_file_has_neither_mistakes_nor_warnings() -> None:
+    checked = check(SHIPPED.read_text())
+
+    assert (checked.mistakes, checked.warnings) == ([], [])
+
+
+def test_an_empty_file_means_what_the_shipped_one_says() -> None:
+    empty = check("")
+
+    assert (empty.mistakes, empty.warnings) == ([], [])
+    assert empty.config == check(SHIPPED.read_text()).config
+
+
+def test_the_defaults_are_those_of_an_empty_file_but_for_the_folder() -> None:
+    config = check("").config
+    plain = Config()
+
+    assert config.admin.socket == FOLDER / plain.admin.socket
+    assert config.history.file == FOLDER / plain.history.file
+    assert config.learn.report == FOLDER / plain.learn.report
+    assert replace(config, admin=plain.admin, history=plain.history, learn=plain.learn) == plain
+
+
+def test_the_examples_of_the_shipped_file_work_when_uncommented() -> None:
+    text = re.sub(r"^#(?=\S)", "", SHIPPED.read_text(), flags=re.MULTILINE)
+    checked = check(text)
+
+    assert (checked.mistakes, checked.warnings) == ([], [])
+    assert [settings.name for settings in checked.config.lists] == ["partners"]
+    assert checked.config.geo == (Geo(FOLDER / "asn.mmdb"),)
+    assert checked.config.networks == (NetworkEvidence(asn=(64500,), country=("ZZ",), points=-3.0),)
+    assert checked.config.smtpd["error_sleep_time"] == "1s"
+
+
+def test_each_setting_of_the_shipped_file_stands_under_a_comment() -> None:
+    """A blank line ends what a comment is about; only repeated tables may do without one."""
+    blocks = SHIPPED.read_text().split("\n\n")
+    bare = [block for block in blocks if not block.lstrip("\n").startswith("#")]
+
+    assert [block.lstrip("\n").splitlines()[0] for block in bare] == ["[pool.hostile]", "[[route]]", "[[route]]"]
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
+def test_a_broken_file_is_told_what_stands_beside_it(path: Path) -> None:
+    checked = check(path.read_text())
+    told = [str(mistake) for mistake in checked.mistakes] + [f"warning: {warning}" for warning in checked.warnings]
+
+    assert told == path.with_suffix(".expected").read_text().splitlines()
+    assert told
+
+
+def test_there_are_many_broken_files() -> None:
+    assert len(BROKEN) >= 25
+
+
+def test_a_wrong_value_is_replaced_by_its_default() -> None:
+    checked = check(
+        'mode = 1\npool = 1\nsmtpd = 1\nroute = 1\n[listen]\npause = 1\naddresses = ["[::1]:25", "x"]\n'
+        "[admin]\nsocket = 1"
+    )
+
+    assert len(checked.mistakes) == 7
+    assert checked.config == check("").config
+
+
+def test_what_is_not_toml_is_one_mistake_and_the_defaults() -> None:
+    checked = check('mode = "observe"\n[listen')
+
+    assert [mistake.line for mistake in checked.mistakes] == [2]
+    assert checked.config == check("").config
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("[listen]\na = " + "[" * 5000, 0, "this is nested too deeply to be a configuration"),
+        ("a = " + "9" * 5000, 0, "this is not TOML: Exceeds the limit (4300 digits) for integer string conversion"),
+        ("\n\na = [", 3, "this is not TOML: Invalid value"),
+        ("a = 1\n= 2\n", 2, "this is not TOML: Invalid statement"),
+    ],
+)
+def test_toml_that_python_cannot_read_is_a_mistake_too(text: str, line: int, what: str) -> None:
+    (mistake,) = check(text).mistakes
+
+    assert (mistake.line, mistake.what.partition(": value has")[0]) == (line, what)
+
+
+def test_relative_paths_start_at_the_folder_and_absolute_ones_stay() -> None:
+    config = check(
+        '[admin]\nsocket = "/run/admin.sock"\n[pool.nice]\nbackends = ["pass:public/nice", "pass:/run/nice"]\n'
+        '[[list]]\nname = "ours"\nkind = "own"\nfile = "own.cidr"\n[[geo]]\nfile = "/var/lib/asn.mmdb"'
+    ).config
+
+    assert config.admin.socket == Path("/run/admin.sock")
+    assert config.learn.report == FOLDER / "var/report.sock"
+    assert config.pools[0].backends == (Backend("pass", "/etc/frontproxy/public/nice"), Backend("pass", "/run/nice"))
+    assert config.lists == (ListSettings("ours", "own", file=FOLDER / "own.cidr"),)
+    assert config.geo == (Geo(Path("/var/lib/asn.mmdb")),)
+
+
+def test_addresses_and_networks_get_their_usual_spelling() -> None:
+    config = check(
+        '[listen]\naddresses = ["[2001:DB8:0::1]:25", "127.0.0.1:0", "[::ffff:192.0.2.1]:25"]\n'
+        '[[list]]\nname = "ours"\nkind = "own"\nnetworks = ["2001:DB8::/32", "192.0.2.1"]'
+    ).config
+
+    assert config.listen.addresses == (("2001:db8::1", 25), ("127.0.0.1", 0), ("192.0.2.1", 25))
+    assert config.lists[0].networks == ("2001:db8::/32", "192.0.2.1/32")
+
+
+def test_a_pool_starts_from_the_defaults_of_all_pools() -> None:
+    (pool,) = check('[pool.all]\n[[route]]\nto = "all"').config.pools
+
+    assert pool.backends == (Backend("bundled", "all"),)
+    assert (pool.sessions, pool.reserved, pool.per_client, pool.fallback) == (20, False, 3, "")
+
+
+def test_pools_keep_the_order_of_the_file() -> None:
+    checked = check('[pool.zebra]\n[pool.ape]\n[[route]]\nwhen = "friend"\nto = "ape"\n[[route]]\nto = "zebra"')
+
+    assert [pool.name for pool in checked.config.pools] == ["zebra", "ape"]
+
+
+def test_strangers_may_end_in_a_reserved_pool_that_falls_back_to_an_open_one() -> None:
+    assert check('[pool.nice]\nreserved = true\nfallback = "all"\n[pool.all]\n[[route]]\nto = "nice"').mistakes == []
+
+
+def test_a_rule_that_asks_for_lists_or_history_may_refuse_for_good() -> None:
+    refusal = 'reply = "554 5.7.1 Refused"\n[[route]]\nto = "nice"\n[pool.nice]'
+
+    for rule in ("known and score < -20", "lists"):
+        assert check(f'[[route]]\nwhen = "{rule}"\n{refusal}').warnings == []
+
+
+def test_a_country_may_be_asked_for_with_a_database() -> None:
+    assert (
+        check(
+            '[[geo]]\nfile = "c.mmdb"\n[[route]]\nwhen = "country == \'DE\'"\nto = "nice"\n[[route]]\nto = "hostile"'
+        ).warnings
+        == []
+    )
+
+
+def test_a_reply_may_have_the_512_octets_of_the_standard() -> None:
+    for length, mistakes in ((510, 0), (511, 1)):
+        reply = "421 4.3.2 ".ljust(length, "x")
+        routes = f'[[route]]\nwhen = "foe"\nreply = "{reply}"\n[[route]]\nto = "hostile"'
+        assert len(check(routes).mistakes) == mistakes
+
+
+KEYS = st.sampled_from(
+    (
+        "mode",
+        "listen",
+        "pool",
+        "nice",
+        "list",
+        "route",
+        "dns",
+        "learn",
+        "smtpd",
+        "name",
+        "when",
+        "to",
+        "networks",
+        "x",
+        "",
+    )
+)
+VALUES = st.recursive(
+    st.one_of(st.text(max_size=5), st.integers(), st.floats(), st.booleans()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{key}" = {_toml(inner)}' for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(character):08x}" for character in value if character.isascii()) + '"'
+    return str(value).lower()
+
+
+@settings(max_examples=25)
+@given(st.dictionaries(KEYS.filter(bool), VALUES, max_size=4))
+def test_no_values_raise(tables: dict[str, object]) -> None:
+    text = "\n".join(f"{key} = {_toml(value)}" for key, value in tables.items())
+
+    assert not any("not TOML" in mistake.what for mistake in check(text).mistakes)
+
+
+@settings(max_examples=40)
+@given(st.one_of(st.text(), st.text("[]{}=.,\"'\n #a1")))
+def test_no_text_raises(text: str) -> None:
+    checked = check(text)
+
+    assert checked.mistakes == sorted(checked.mistakes)
+    assert all("\n" not in str(mistake) for mistake in checked.mistakes)

@@ -1,0 +1,1 @@
+"""Giving sessions away, with fake servers at real UNIX sockets."""

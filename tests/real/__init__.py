@@ -1,0 +1,1 @@
+"""Real programs on loopback, with a real clock."""

@@ -1,0 +1,189 @@
+"""A real frontproxy in a folder of its own: started, asked, spoken to as a mail client would, ended by its pid."""
+
+import json
+import os
+import select
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+DEADLINE = 30.0
+"""Seconds after which waiting for anything has failed; nothing here takes nearly as long."""
+
+CONFIG = """
+# pools are not stressed by a busy machine
+[listen]
+addresses = ["127.0.0.1:0"]
+pause = "200ms"
+[pool.nice]
+backends = ["bundled:nice"]
+sessions = 50
+per_client = 10
+reserved = true
+fallback = "hostile"
+handover_wait = "20s"
+[pool.hostile]
+backends = ["bundled:hostile"]
+handover_wait = "20s"
+[smtpd]
+hostname = "mx.example.com"
+domains = ["example.com"]
+recipients = "recipients"
+"""
+
+
+def wait_for(happened: Any, what: str, deadline: float = DEADLINE) -> Any:
+    """Ask `happened` again and again until it returns something true."""
+    until = time.monotonic() + deadline
+    while time.monotonic() < until:
+        result = happened()
+        if result:
+            return result
+        time.sleep(0.01)
+    raise AssertionError(f"did not happen in {deadline:g} s: {what}")
+
+
+class House:
+    """One frontproxy process; `folder` holds its configuration, mail, history and log."""
+
+    def __init__(self, folder: Path, config: str = CONFIG, *, descriptors: int = 0) -> None:
+        self.folder = folder
+        self._descriptors = descriptors
+        self.log_path = folder / "log"
+        (folder / "recipients").write_text("user\nyou\n")
+        self.write_config(config)
+        self.process: subprocess.Popen[str]
+        self.port = 0
+
+    def write_config(self, text: str) -> None:
+        """Replace config.toml."""
+        (self.folder / "config.toml").write_text(text)
+
+    def start(self) -> "House":
+        """Start it and wait until it listens."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], DEADLINE)
+        assert ready, self.log()
+        first = self.process.stdout.readline()
+        assert "listens on" in first, self.log()
+        self.port = int(first.split("listens on")[1].split()[0].rpartition(":")[2].rstrip(","))
+        return self
+
+    def _command(self) -> list[str]:
+        command = [sys.executable, "-m", "frontproxy", "run"]
+        if self._descriptors:
+            return ["prlimit", f"--nofile={self._descriptors}:{self._descriptors}", *command]
+        return command
+
+    def log(self) -> str:
+        """All it has logged, over all its lives in this folder."""
+        return self.log_path.read_text(errors="backslashreplace")
+
+    def events(self, event: str, **values: str) -> list[str]:
+        """The log lines of one event that have these values."""
+        words = [f"{name}={value}" for name, value in values.items()]
+        return [
+            line
+            for line in self.log().splitlines()
+            if f"event={event} " in line and all(word in line.split() for word in words)
+        ]
+
+    def ask(self, request: str) -> dict[str, Any]:
+        """One request to the admin socket, and its answer."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(DEADLINE)
+            connection.connect(str(self.folder / "var/admin.sock"))
+            with connection.makefile("rw") as stream:
+                stream.write(request + "\n")
+                stream.flush()
+                answer: dict[str, Any] = json.loads(stream.readline())
+        return answer
+
+    def score(self, client: str) -> float:
+        """A client's score now."""
+        return float(self.ask(f"score {client}")["score"])
+
+    def servers(self) -> list[int]:
+        """Process ids of the bundled smtpds."""
+        return [server["pid"] for server in self.ask("status")["servers"]]
+
+    def connect(self, client: str = "127.0.0.1") -> socket.socket:
+        """A connection from an address of our choice; nothing is said or read yet."""
+        connection = socket.create_connection(("127.0.0.1", self.port), DEADLINE, source_address=(client, 0))
+        connection.settimeout(DEADLINE)
+        return connection
+
+    @contextmanager
+    def smtp(self, client: str = "127.0.0.1") -> Iterator[smtplib.SMTP]:
+        """An SMTP session from an address of our choice, ended with QUIT."""
+        session = smtplib.SMTP("127.0.0.1", self.port, "client.example.org", DEADLINE, source_address=(client, 0))
+        try:
+            yield session
+            session.quit()
+        finally:
+            session.close()
+
+    def deliver(self, client: str = "127.0.0.1", recipient: str = "user@example.com") -> None:
+        """One good message."""
+        with self.smtp(client) as session:
+            session.sendmail("me@example.org", recipient, "Subject: hello\r\n\r\nHello.\r\n")
+
+    def befriend(self, client: str, messages: int = 10) -> None:
+        """Good messages until history knows them all."""
+        for _ in range(messages):
+            self.deliver(client)
+        self.wait_for_outcomes(client, messages)
+
+    def wait_for_outcomes(self, client: str, count: int) -> list[str]:
+        """The outcome lines of a client, when there are that many."""
+        found = wait_for(
+            lambda: (lines := self.events("outcome", client=client)) and len(lines) >= count and lines,
+            f"{count} outcomes of {client}",
+        )
+        return list(found)
+
+    def mail(self) -> list[Path]:
+        """The messages that were delivered."""
+        return sorted((self.folder / "var/mail/new").glob("*"))
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal."""
+        os.kill(self.process.pid, number)
+
+    def stop(self) -> int:
+        """End it by SIGTERM; its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        code = self.process.wait(DEADLINE)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+
+def is_running(pid: int) -> bool:
+    """A process with this id is there and not a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

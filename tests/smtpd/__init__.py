@@ -1,0 +1,1 @@
+"""Tests of the bundled smtpd; each file is named after the one it tests."""
