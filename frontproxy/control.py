@@ -87,8 +87,6 @@ async def _pin(controls: Controls, arguments: list[str]) -> Answer:
     if len(arguments) != 2:
         raise Refused("usage", usage)
     network, pool = arguments
-    if "%" in network:  # a scope may hold anything, and the pin keeps the words of the operator
-        raise Refused("bad_address", f"{network[:60]!a} has a scope; a pin holds on every interface")
     proxy = controls.proxy
     if pool not in proxy.pools:
         names = ", ".join(known.name for known in proxy.pools)

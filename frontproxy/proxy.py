@@ -175,6 +175,13 @@ class Proxy:
 
     def outcome(self, line: OutcomeLine) -> None:
         """How a session ended; it frees its place and becomes history."""
+        try:
+            self._take_outcome(line)
+        except Exception as error:  # noqa: BLE001  a bug in learning must not end the proxy
+            self.log.bug("outcome", error, client=line.client)
+            self.counters["bugs"] += 1
+
+    def _take_outcome(self, line: OutcomeLine) -> None:
         if line.ended > self.clock.now() + FUTURE:
             self.counters["outcomes_from_the_future"] += 1
             self.log.often("outcome_refused", "future", client=line.client, ended=line.ended)
@@ -187,8 +194,8 @@ class Proxy:
         else:
             given.has_ended = True
             self.counters["outcomes"] += 1
-            self._learn(given, line)
             self.pools.ended(given, time.monotonic())
+            self._learn(given, line)
 
     def _foreign_outcome(self, line: OutcomeLine) -> None:
         self.counters["outcomes_unmatched"] += 1

@@ -5,7 +5,7 @@ Settled clients pass synchronously: no task, no pause, no look-up. Only a strang
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from socket import socket
 
 import trio
@@ -67,5 +67,7 @@ def give_up(proxy: Proxy, sock: socket, error: Exception) -> None:
     """A bug befell a session: its traceback goes into the log, its client gets a 421, the proxy lives."""
     proxy.log.bug("session", error)
     proxy.counters["bugs"] += 1
-    with suppress(OSError):  # saying goodbye may be what had failed
+    try:
         proxy.farewell.reply(sock, TROUBLE, time.monotonic())
+    except OSError:  # saying goodbye may be what had failed
+        sock.close()

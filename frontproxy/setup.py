@@ -5,7 +5,6 @@ Building it may take a while and may fail, with every mistake at once; having it
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,19 +141,7 @@ async def _check_smtpd(settings: Config, source: Source) -> dict[str, Any]:
     if not names:
         return {}
     question = {"smtpd": settings.smtpd, "folder": str(source.folder), "personalities": names}
-    with trio.fail_after(CHECK_WITHIN):
-        done = await trio.run_process(
-            [*SMTPD, "--check"],
-            stdin=json.dumps(question, default=str).encode(),
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-            env=environment(),
-        )
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr) from None
+    answer = await _ask_smtpd(json.dumps(question, default=str).encode(), str(source.path))
     if answer["mistakes"]:
         lines = key_lines(source.text)
         raise Mistaken(
@@ -170,3 +157,28 @@ async def _check_smtpd(settings: Config, source: Source) -> dict[str, Any]:
             ]
         )
     return answer
+
+
+async def _ask_smtpd(question: bytes, file: str) -> dict[str, Any]:
+    """Its answer. Raises Mistaken if there is none: a reload must not end a proxy that serves."""
+    why = f"no answer within {CHECK_WITHIN:g} s"
+    try:
+        with trio.move_on_after(CHECK_WITHIN):
+            done = await trio.run_process(
+                [*SMTPD, "--check"],
+                stdin=question,
+                capture_stdout=True,
+                capture_stderr=True,
+                check=False,
+                env=environment(),
+            )
+            last_words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            why = f"it ended with status {done.returncode}: {last_words[:200]!a}"
+            answer: dict[str, Any] = json.loads(done.stdout)
+            return answer
+    except OSError as error:
+        why = str(error)
+    except ValueError:
+        pass
+    remedy = "try again when the machine has memory and time to spare"
+    raise Mistaken([Mistake(file, 0, "smtpd", f"the bundled smtpd could not be asked ({why})", remedy)])

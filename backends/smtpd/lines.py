@@ -58,6 +58,8 @@ class LineReader:
     def _keep_within_bounds(self) -> None:
         excess = len(self._buffer) - self._limit - 2
         if excess > 0:
+            if b"\r" in self._buffer[:excess]:
+                raise ProtocolError(BARE_LINE_END, close=True)
             del self._buffer[:excess]
             self._searched -= excess
             self._skipped += excess

@@ -110,6 +110,7 @@ class Session:
             self.protocol.give_up(GOING_DOWN, "refused")
         else:
             self.protocol.give_up(TIMED_OUT, "timeout")
+        self._waits = self._sends = False
 
     async def _do(self, event: Event) -> None:
         match event:
@@ -155,8 +156,7 @@ class Session:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.protocol.abort("lost")
             return
-        finally:
-            self._waits = False
+        self._waits = False
         if data:
             self._pace.received(trio.current_time(), len(data))
             self.protocol.receive_data(bytes(data))
@@ -167,7 +167,9 @@ class Session:
         """Slow a client down that makes errors; not when everybody has to go."""
         if not self._draining:
             self._limit.deadline = math.inf
+            self._waits = True
             await trio.sleep(seconds)
+            self._waits = False
 
     async def _close(self, *, linger: bool) -> None:
         """Close so that the last reply arrives: a close with unread input would be a reset, which overtakes it."""

@@ -140,7 +140,7 @@ def _domains(reading: _Reading, table: Mapping[str, object]) -> frozenset[str]:
 def _recipients(reading: _Reading, value: object) -> frozenset[str] | None:
     if value is None or isinstance(value, Mapping):
         return None
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         reading.mistake("smtpd.recipients", f"{value!a:.60} is no file name", 'write one like "recipients"')
         return None
     path = reading.folder / value

@@ -1,7 +1,7 @@
 """A client's connection as a stream. It costs one turn of the scheduler for each read, and none for a write.
 
-`trio.SocketStream` gives every write a turn of its own, which a short session feels. A session reads between its writes,
-so here a write that the kernel takes at once is not a checkpoint; a read always is.
+`trio.SocketStream` gives every write a turn of its own, which a short session feels. A session reads between its
+writes, so here a write that the kernel takes at once is not a checkpoint; a read always is.
 """
 
 import socket

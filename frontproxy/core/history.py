@@ -94,7 +94,7 @@ def recollect(
     others = _without(network, client.network_share if client else None, now, forgetting)
     network_points = max(-limit, min(limit, _points(others, asn_points)))
     known = client is not None and client.own.n > 0.0
-    own = aged(client.own, now, forgetting) if client else NOTHING
+    own = _present(client.own, now, forgetting) if client else (0.0, 0.0)
     own_points = _points(own, network_points)
     reasons = []
     if client and abs(own_points - network_points) >= _LEAST_POINTS:
@@ -127,8 +127,7 @@ def learn(  # noqa: PLR0913  three levels, what happened, when: nothing here has
     record = client or ClientRecord(NOTHING, NOTHING, NOTHING, 0.0)
     spent = max(0.0, record.spent - GOOD_A_DAY * max(0.0, now - record.own.t) / _DAY)
     good = min(good, max(0.0, GOOD_A_DAY - spent))
-    before = aged(record.own, now, forgetting)
-    weight = 1.0 / (1.0 + before.good + before.bad)
+    weight = 1.0 / (1.0 + sum(_present(record.own, now, forgetting)))
     own = _grown(record.own, good, bad, now, forgetting)
     network, network_share = _shared(network, record.network_share, good * weight, bad * weight, now, forgetting)
     if asn_known:
@@ -140,11 +139,14 @@ def learn(  # noqa: PLR0913  three levels, what happened, when: nothing here has
 
 def aged(level: Level, now: float, forgetting: Forgetting, evidence: float = 0.0) -> Level:
     """The level as it is now, after so many units of evidence more; a step back in time is a step of 0."""
+    return Level(max(level.t, now), level.n + evidence, *_present(level, now, forgetting, evidence))
+
+
+def _present(level: Level, now: float, forgetting: Forgetting, evidence: float = 0.0) -> tuple[float, float]:
+    """The good and the bad that are left."""
     step = max(0.0, now - level.t)
     kept = (1.0 + 1.0 / forgetting.evidence_cap) ** -evidence
-    return Level(
-        level.t + step,
-        level.n + evidence,
+    return (
         level.good * kept * 2.0 ** -(step / forgetting.good_half_life),
         level.bad * kept * 2.0 ** -(step / forgetting.bad_half_life),
     )
@@ -167,15 +169,15 @@ def _shared(
     return grown, Level(grown.t, grown.n, old.good + good, old.bad + bad)
 
 
-def _without(level: Level | None, share: Level | None, now: float, forgetting: Forgetting) -> Level:
-    """What others taught about a neighbourhood."""
+def _without(level: Level | None, share: Level | None, now: float, forgetting: Forgetting) -> tuple[float, float]:
+    """The good and the bad that others taught about a neighbourhood."""
     if level is None:
-        return NOTHING
-    whole = aged(level, now, forgetting)
+        return 0.0, 0.0
+    good, bad = _present(level, now, forgetting)
     if share is None or _outlived(share, level):
-        return whole
-    part = aged(share, whole.t, forgetting, level.n - share.n)
-    return Level(whole.t, whole.n, max(0.0, whole.good - part.good), max(0.0, whole.bad - part.bad))
+        return good, bad
+    own_good, own_bad = _present(share, max(level.t, now), forgetting, level.n - share.n)
+    return max(0.0, good - own_good), max(0.0, bad - own_bad)
 
 
 def _outlived(share: Level, level: Level) -> bool:
@@ -183,15 +185,14 @@ def _outlived(share: Level, level: Level) -> bool:
     return level.n < share.n
 
 
-def _points(level: Level, prior_points: float) -> float:
+def _points(present: tuple[float, float], prior_points: float) -> float:
+    good, bad = present
     odds = 10.0 ** (prior_points / 10.0)
-    good = level.good + PRIOR_WEIGHT * odds / (1.0 + odds)
-    bad = level.bad + PRIOR_WEIGHT / (1.0 + odds)
-    return 10.0 * log10(good / bad)
+    return 10.0 * log10((good + PRIOR_WEIGHT * odds / (1.0 + odds)) / (bad + PRIOR_WEIGHT / (1.0 + odds)))
 
 
-def _amount(level: Level) -> str:
-    parts = [f"{units:.1f} {kind}" for units, kind in ((level.good, "good"), (level.bad, "bad")) if units >= 0.05]
+def _amount(present: tuple[float, float]) -> str:
+    parts = [f"{units:.1f} {kind}" for units, kind in zip(present, ("good", "bad"), strict=True) if units >= 0.05]
     return f"still worth {' and '.join(parts) or 'less than 0.1'} sessions"
 
 

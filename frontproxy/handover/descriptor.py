@@ -1,13 +1,16 @@
 """Handover by descriptor: a server process gets the client by Postfix's `pass` protocol, and we are out of it."""
 
+import errno
 from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, send_fds, socket
 
 from frontproxy.core.session import Session
 from frontproxy.wire import pass_protocol
 
+_SHORT_OF = {errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS}  # what this machine lacks, or unix(7) does not allow us
+
 
 class Saturated(Exception):
-    """The backend lives, but its backlog is full."""
+    """The backend lives, but its backlog is full, or something that a handover needs has run out for a moment."""
 
 
 class Unreachable(Exception):
@@ -49,5 +52,7 @@ def hand_over(client: socket, path: str, message: bytes) -> socket:
         raise Saturated(path) from None
     except OSError as error:
         connection.close()
+        if error.errno in _SHORT_OF:
+            raise Saturated(f"{path}: {error.strerror}") from None
         raise Unreachable(f"{path}: {error.strerror}") from error
     return connection

@@ -82,8 +82,8 @@ class GeoBook:
         self.errors = 0
         """Look-ups that met damage, and so were no evidence."""
         self._databases = tuple(databases)
-        self._give_back = weakref.finalize(self, _close_all, self._databases)
-        self._give_back.atexit = False
+        self._finalizer = weakref.finalize(self, _close_all, self._databases)
+        self._finalizer.atexit = False
 
     @classmethod
     def open(cls, files: Sequence[Path]) -> "GeoBook":
@@ -121,7 +121,7 @@ class GeoBook:
     def close(self) -> None:
         """Give the memory back now; everything is unknown afterwards. May be called twice."""
         self._databases = ()
-        self._give_back()
+        self._finalizer()
 
 
 def _open(path: Path) -> Database:

@@ -10,6 +10,7 @@ import os
 import sys
 import weakref
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
 from subprocess import CompletedProcess
@@ -50,8 +51,8 @@ class ListBook:
         views = _sections(memory, counts)
         self._table = Table(*views)
         self._answers: dict[int, tuple[Match, ...]] = {0: ()}
-        self._give_back = weakref.finalize(self, _give_back, views, memory, descriptor)
-        self._give_back.atexit = False
+        self._finalizer = weakref.finalize(self, _release, views, memory, descriptor)
+        self._finalizer.atexit = False
 
     def find(self, packed: bytes) -> tuple[Match, ...]:
         """The lists that hold an address (4 or 16 bytes, as `core.address.pack` gives it), in the order of the sources.
@@ -66,7 +67,7 @@ class ListBook:
 
     def close(self) -> None:
         """Give the memory back now; may be called twice."""
-        self._give_back()
+        self._finalizer()
 
     def _read(self, number: int) -> tuple[Match, ...]:
         answer = tuple(Match(member >> 8, member & 0xFF) for member in self._table.members(number))
@@ -85,17 +86,14 @@ async def compile_lists(sources: Sequence[ListSource]) -> ListBook:
     if not any(source.file or source.networks for source in sources):
         return empty_book()
     try:
-        descriptor = os.memfd_create("frontproxy-lists")
+        with ExitStack() as undo:
+            descriptor = os.memfd_create("frontproxy-lists")
+            undo.callback(os.close, descriptor)
+            result = await _compiled(order_to_json(sources), descriptor)
+            memory = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+            undo.pop_all()
     except OSError as error:
         raise _failed(error) from None
-    try:
-        result = await _compiled(order_to_json(sources), descriptor)
-        memory = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
-    except BaseException as error:
-        os.close(descriptor)
-        if isinstance(error, OSError):
-            raise _failed(error) from None
-        raise
     return ListBook(memory, result.counts, result.entries, descriptor)
 
 
@@ -141,7 +139,7 @@ def _sections(memory: mmap.mmap | bytes, counts: Sequence[int]) -> list[memoryvi
         ]
 
 
-def _give_back(views: list[memoryview], memory: mmap.mmap | bytes, descriptor: int) -> None:
+def _release(views: list[memoryview], memory: mmap.mmap | bytes, descriptor: int) -> None:
     for view in views:
         view.release()
     if isinstance(memory, mmap.mmap):

@@ -169,6 +169,12 @@ def test_a_reply_may_have_the_512_octets_of_the_standard() -> None:
         assert len(check(routes).mistakes) == mistakes
 
 
+def test_a_socket_may_have_the_107_octets_that_the_kernel_takes() -> None:
+    for length, mistakes in ((107, 0), (108, 1)):
+        path = "/é".ljust(length - 1, "x")  # é is two octets
+        assert len(check(f'[admin]\nsocket = "{path}"').mistakes) == mistakes
+
+
 KEYS = st.sampled_from(
     (
         "mode",

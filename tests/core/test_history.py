@@ -273,6 +273,7 @@ def aged_share(record: ClientRecord, level: Level) -> Level:
     return aged(record.network_share, level.t, FORGETTING, level.n - record.network_share.n)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(units, steps), min_size=1, max_size=20), st.booleans(), st.lists(st.floats(0, 1e4), max_size=9)
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontproxy.core.outcome import BAD_LIMIT, GOOD_LIMIT, weigh
@@ -108,6 +108,7 @@ outcomes = st.builds(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(outcomes, st.booleans())
 def test_no_claim_counts_more_than_the_limits(said: OutcomeLine, forwarder: bool) -> None:
     weight = weigh(said, forwarder=forwarder)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,25 @@ def as_nobody() -> Iterator[None]:
         yield
     finally:
         os.seteuid(before)
+
+
+@contextlib.contextmanager
+def at_most_descriptors(free: int) -> Iterator[None]:
+    """Only so many more descriptors can be opened."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def hand_over_often(sock: socket.socket, path: str) -> None:
+    """More often than descriptors may be under way."""
+    for _ in range(200):
+        hand_over(sock, path, b"\0").close()
 
 
 def test_the_message_tells_everything_about_a_session(visitors: Visitors) -> None:
@@ -103,14 +123,22 @@ def test_a_full_backlog_is_saturation_and_not_death(tmp_path: Path, visitors: Vi
 
 def test_without_a_free_descriptor_the_backend_is_not_blamed(tmp_path: Path, visitors: Visitors) -> None:
     session = visitors.session()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with FakeSmtpd(tmp_path / "smtpd") as smtpd:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-        try:
-            with pytest.raises(Saturated, match="Too many open files"):
-                hand_over(session.socket, smtpd.path, b"\0")
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with (
+        FakeSmtpd(tmp_path / "smtpd") as smtpd,
+        at_most_descriptors(0),
+        pytest.raises(Saturated, match="Too many open files"),
+    ):
+        hand_over(session.socket, smtpd.path, b"\0")
+
+
+def test_too_many_descriptors_under_way_are_not_the_backends_fault(visitors: Visitors) -> None:
+    """The kernel lets an ordinary user have only so many in flight (unix(7), ETOOMANYREFS)."""
+    session = visitors.session()
+    with tempfile.TemporaryDirectory() as folder, FakeSmtpd(Path(folder) / "smtpd", backlog=200) as smtpd:
+        Path(folder).chmod(0o711)
+        Path(smtpd.path).chmod(0o666)
+        with as_nobody(), at_most_descriptors(1), pytest.raises(Saturated, match="Too many references"):
+            hand_over_often(session.socket, smtpd.path)
 
 
 def missing(folder: Path) -> Path:

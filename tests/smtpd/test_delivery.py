@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import trio
 
-from backends.smtpd import maildir as maildir_module
 from backends.smtpd.arrival import Client
 from backends.smtpd.commands import Address
 from backends.smtpd.delivery import Delivery, DeliveryFailed, trace
@@ -79,7 +78,7 @@ async def test_trouble_with_the_disk_is_told_and_leaves_nothing(
     delivery = _delivery(tmp_path)
     await delivery.write(b"x")
     with monkeypatch.context() as patch:
-        patch.setattr(maildir_module.os, call, fail)
+        patch.setattr(f"backends.smtpd.maildir.os.{call}", fail)
         with pytest.raises(DeliveryFailed) as failure:
             await delivery.commit()
     assert failure.value.reply is reply
@@ -96,22 +95,26 @@ async def test_a_folder_that_cannot_be_synced_holds_no_message(tmp_path: Path, m
         sync(descriptor)
 
     delivery = _delivery(tmp_path)
-    monkeypatch.setattr(maildir_module.os, "fsync", fail_on_folders)
+    monkeypatch.setattr("backends.smtpd.maildir.os.fsync", fail_on_folders)
     with pytest.raises(DeliveryFailed):
         await delivery.commit()
     assert _files(tmp_path) == {"tmp": 0, "new": 0, "cur": 0}
 
 
 def test_file_and_folder_are_synced_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced = []
-    monkeypatch.setattr(maildir_module.os, "fsync", lambda it: synced.append(os.readlink(f"/proc/self/fd/{it}")))  # noqa: PTH115
+    synced: list[Path] = []
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr("backends.smtpd.maildir.os.fsync", note)
     maildir = Maildir(tmp_path)
     maildir.prepare()
     file = maildir.open("id", "host")
     file.write([b"x"])
     assert synced == []
     file.commit()
-    assert synced == [str(tmp_path / "tmp" / "id.host"), str(tmp_path / "new")]
+    assert synced == [tmp_path / "tmp" / "id.host", tmp_path / "new"]
 
 
 def test_queue_ids_are_never_the_same() -> None:

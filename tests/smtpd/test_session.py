@@ -1,7 +1,6 @@
 """A session on a stream in memory, with a clock that jumps."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,10 +106,8 @@ async def test_errors_are_slowed_down(site: Site, autojump_clock: MockClock) -> 
 
 
 async def test_a_client_that_never_reads_is_let_go(site: Site, autojump_clock: MockClock) -> None:
-    session, client = _session(site)
-    client.receive_stream.close_hook = None
-    blocked = _NeverWrites(client)
-    session = Session(site, Client("192.0.2.1", 4711), blocked, personality(timeout="20s"))
+    _ours, theirs = memory_stream_pair()
+    session = Session(site, Client("192.0.2.1", 4711), _NeverWrites(theirs), personality(timeout="20s"))
     await session.run()
     assert session.end == Closed("timeout", linger=False)
     assert trio.current_time() == 20
@@ -183,7 +180,7 @@ async def test_a_client_that_leaves_within_a_message_leaves_nothing(site: Site) 
     session, client = _session(site)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run)
-        await client.send_all(_ENVELOPE + b"")
+        await client.send_all(_ENVELOPE)
         await trio.testing.wait_all_tasks_blocked()
         await client.send_all(b"x" * 400_000)
         await client.aclose()
@@ -205,5 +202,4 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object) -> int:
         raise OSError(28, "No space left on device")
 
-    patch: Callable[..., None] = monkeypatch.setattr
-    patch("backends.smtpd.maildir.MessageFile.write", fail)
+    monkeypatch.setattr("backends.smtpd.maildir.MessageFile.write", fail)

@@ -31,7 +31,7 @@ def test_the_layers_of_the_shipped_example(tmp_path: Path) -> None:
 
 
 def test_a_stress_value_quotes_the_stressed_parameter(tmp_path: Path) -> None:
-    """The anomaly that the mail of 2007 names: a stress value that mentions $smtpd_timeout must not get the calm one."""
+    """The anomaly that the mail of 2007 names: a stress value that mentions $smtpd_timeout got the calm one."""
     table = {"error_sleep_time": "$smtpd_timeout", "hostile": {"stress": {"timeout": "3s"}}}
     effective = read_settings(table, tmp_path, ["hostile"])[0].effective()
     assert effective["hostile"]["error_sleep_time"] == "300s"

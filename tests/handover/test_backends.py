@@ -1,0 +1,48 @@
+"""A backend that fails is left alone for a while that grows, and is welcome again as soon as it answers."""
+
+from frontproxy.handover.backends import Backend
+
+
+def backend() -> Backend:
+    return Backend("pass:/smtpd", "/smtpd", reports=False)
+
+
+def test_a_new_backend_may_be_asked() -> None:
+    assert backend().may_be_asked(0.0)
+
+
+def test_a_backend_that_failed_is_left_alone_for_a_moment() -> None:
+    asked = backend()
+
+    assert asked.failed("refused", 10.0)
+    assert asked.failed_for == "refused"
+    assert not asked.may_be_asked(10.19)
+    assert asked.may_be_asked(10.2)
+
+
+def test_only_the_first_failure_is_news() -> None:
+    asked = backend()
+
+    assert [asked.failed("refused", now) for now in (1.0, 2.0, 3.0)] == [True, False, False]
+
+
+def test_the_pause_doubles_up_to_half_a_minute() -> None:
+    asked = backend()
+    pauses = []
+    for _ in range(10):
+        asked.failed("refused", 0.0)
+        pauses.append(next(tenths / 10 for tenths in range(1000) if asked.may_be_asked(tenths / 10)))
+
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]
+
+
+def test_an_answer_ends_the_pause_and_the_next_failure_starts_with_a_short_one() -> None:
+    asked = backend()
+    for _ in range(5):
+        asked.failed("refused", 0.0)
+
+    assert asked.answered()
+    assert asked.may_be_asked(0.0)
+    assert not asked.answered(), "that is no news"
+    assert asked.failed("refused", 100.0)
+    assert asked.may_be_asked(100.2)

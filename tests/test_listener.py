@@ -1,0 +1,238 @@
+"""The front door: bounded batches, a guard around each session, and what happens when descriptors run out."""
+
+import errno
+import socket
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from frontproxy import listener
+from frontproxy.listener import SpareDescriptors, listen
+from frontproxy.session import TROUBLE
+from frontproxy.waiting_room import FULL
+from tests.fakes import PATIENCE, open_descriptors
+from tests.houses import BANNED, FRIEND, STRANGER, House, all_from, bug, house
+
+__all__ = ["house"]
+
+
+class Door(socket.socket):
+    """A listening socket whose `accept` fails as often as it is told to, and then tells any address it likes."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.AF_INET, socket.SOCK_STREAM)
+        self.setblocking(False)
+        self.bind(("127.0.0.1", 0))
+        self.listen()
+        self.failures: list[int] = []
+        self.calls = 0
+        self.peer = FRIEND
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        self.calls += 1
+        if self.failures:
+            number = self.failures.pop(0)
+            raise OSError(number, "no")
+        sock, peer = super().accept()
+        return sock, (self.peer, peer[1])
+
+    def knock(self) -> socket.socket:
+        return socket.create_connection(self.getsockname(), timeout=PATIENCE)
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    with Door() as opened:
+        yield opened
+
+
+@pytest.fixture
+def spare() -> Iterator[SpareDescriptors]:
+    held = SpareDescriptors()
+    yield held
+    held.release()
+
+
+async def reply_to(client: socket.socket) -> bytes:
+    with client:
+        return await trio.to_thread.run_sync(all_from, client)
+
+
+async def until_handed_over(house: House, count: int) -> None:
+    with trio.fail_after(PATIENCE):
+        while house.proxy.counters["handed_over"] < count:
+            await trio.lowlevel.checkpoint()
+
+
+def test_spare_descriptors_are_held_once_and_let_go_together() -> None:
+    before = open_descriptors()
+    spare = SpareDescriptors(3)
+    spare.hold()
+    assert open_descriptors() == before + 3
+
+    assert spare.release()
+    assert open_descriptors() == before
+    assert not spare.release()
+
+    spare.hold()
+    assert open_descriptors() == before + 3
+    spare.release()
+
+
+def test_when_descriptors_are_out_fewer_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_arguments: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(listener.os, "open", short)
+
+    assert not SpareDescriptors().release()
+
+
+async def test_clients_come_in(house: House, door: Door, spare: SpareDescriptors) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, house.proxy, door, spare, nursery)
+        with door.knock(), door.knock():
+            await until_handed_over(house, 2)
+        nursery.cancel_scope.cancel()
+
+    assert house.smtpds["nice"].take().attributes["client_address"] == FRIEND
+
+
+async def test_a_batch_is_bounded(
+    house: House, door: Door, spare: SpareDescriptors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "BATCH", 2)
+    others_had_a_turn: list[int] = []
+
+    async def other() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+            others_had_a_turn.append(house.proxy.counters["accepted"])
+
+    door.peer = BANNED
+    clients = [door.knock() for _ in range(6)]
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, house.proxy, door, spare, nursery)
+            nursery.start_soon(other)
+            while house.proxy.counters["accepted"] < 6:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+
+    assert {2, 4} <= set(others_had_a_turn)
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+async def test_short_of_descriptors_the_waiting_room_makes_way(
+    house: House, door: Door, spare: SpareDescriptors, number: int
+) -> None:
+    async with trio.open_nursery() as nursery:
+        stranger = house.knock(STRANGER, nursery)
+        door.failures = [number]
+        nursery.start_soon(listen, house.proxy, door, spare, nursery)
+        with door.knock():
+            await until_handed_over(house, 1)
+        assert await reply_to(stranger) == FULL.encode() + b"\r\n"
+        nursery.cancel_scope.cancel()
+
+    assert len(house.proxy.room) == 0
+    assert house.proxy.counters["short_of_descriptors"] >= 1
+    assert house.log.about("short")
+
+
+async def test_short_of_descriptors_those_who_linger_go_first(
+    house: House, door: Door, spare: SpareDescriptors
+) -> None:
+    async with trio.open_nursery() as nursery:
+        stranger = house.knock(STRANGER, nursery)
+        refused = house.knock(BANNED, nursery)
+        assert len(house.proxy.farewell) == 1
+        door.failures = [errno.EMFILE]
+        nursery.start_soon(listen, house.proxy, door, spare, nursery)
+        with door.knock():
+            await until_handed_over(house, 1)
+
+        assert len(house.proxy.farewell) == 0
+        assert len(house.proxy.room) == 1
+        nursery.cancel_scope.cancel()
+    stranger.close()
+    refused.close()
+
+
+async def test_when_nobody_can_be_shed_the_spare_descriptors_serve_a_friend(
+    house: House, door: Door, spare: SpareDescriptors
+) -> None:
+    before = open_descriptors()
+    during: list[int] = []
+
+    class Watching(Door):
+        def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+            during.append(open_descriptors())
+            return super().accept()
+
+    with Watching() as watched:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, house.proxy, watched, spare, nursery)
+            watched.failures = [errno.EMFILE]
+            with watched.knock():
+                await until_handed_over(house, 1)
+                for _ in range(10):
+                    await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+
+    assert during[0] - during[1] == 4
+    assert spare.release()
+    assert open_descriptors() <= before
+
+
+async def test_a_shortage_that_stays_is_no_busy_loop(
+    house: House, door: Door, spare: SpareDescriptors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "PAUSE", 0.05)
+    door.failures = [errno.ENFILE] * 1000
+    with door.knock(), trio.move_on_after(0.12):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, house.proxy, door, spare, nursery)
+
+    assert 2 <= door.calls <= 5
+
+
+async def test_a_client_that_was_gone_before_accept_is_skipped(
+    house: House, door: Door, spare: SpareDescriptors
+) -> None:
+    door.failures = [errno.ECONNABORTED, errno.EPROTO, errno.EPERM]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, house.proxy, door, spare, nursery)
+        with door.knock():
+            await until_handed_over(house, 1)
+        nursery.cancel_scope.cancel()
+
+    assert house.proxy.counters["short_of_descriptors"] == 0
+
+
+async def test_a_peer_without_an_address_is_closed(house: House, door: Door, spare: SpareDescriptors) -> None:
+    door.peer = "nowhere"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, house.proxy, door, spare, nursery)
+        assert await reply_to(door.knock()) == b""
+        nursery.cancel_scope.cancel()
+
+    assert house.proxy.counters["bugs"] == 0
+
+
+async def test_a_bug_before_there_is_a_session_is_a_421_too(
+    house: House, door: Door, spare: SpareDescriptors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, house.proxy, door, spare, nursery)
+        with monkeypatch.context() as broken:
+            broken.setattr(house.proxy.census, "arrived", bug)
+            assert await reply_to(door.knock()) == TROUBLE.encode() + b"\r\n"
+        with door.knock():
+            await until_handed_over(house, 1)
+        nursery.cancel_scope.cancel()
+
+    assert house.proxy.counters["bugs"] == 1
