@@ -84,9 +84,11 @@ def test_when_descriptors_are_out_fewer_are_held_back(monkeypatch: pytest.Monkey
     def short(*_arguments: object) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(listener.os, "open", short)
+    with monkeypatch.context() as broken:
+        broken.setattr("os.open", short)
+        spare = SpareDescriptors()
 
-    assert not SpareDescriptors().release()
+    assert not spare.release()
 
 
 async def test_clients_come_in(house: House, door: Door, spare: SpareDescriptors) -> None:

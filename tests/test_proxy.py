@@ -110,7 +110,7 @@ def test_refused_content_counts_a_tenth_from_a_forwarder(house: House, address: 
         OutcomeLine(client=address, port=given.port, ended=WALL, end="quit", session=given.id, content_refused=1)
     )
 
-    assert house.knowledge(address) == (0.0, pytest.approx(bad))
+    assert house.knowledge(address) == pytest.approx((0.0, bad))
 
 
 def test_early_talk_counts_although_the_line_does_not_say_so(house: House) -> None:
