@@ -34,6 +34,13 @@ def address_text(address: Address) -> str:
 
 def open_door(address: Address, file: str) -> socket.socket:
     """A listening TCP socket; raises CannotListen, naming the configuration file."""
+    try:
+        return _listening(address)
+    except OSError as error:
+        raise CannotListen(address, error, file) from error
+
+
+def _listening(address: Address) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -42,7 +49,7 @@ def open_door(address: Address, file: str) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(address)
         sock.listen(BACKLOG)
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise CannotListen(address, error, file) from error
+        raise
     return sock

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from frontproxy.wire.logfmt import format_line
 
+_TRACEBACK_LIMIT = 900
 BUFFER_LIMIT = 4 * 1024 * 1024
 """Bytes that wait for the reader of the log."""
 OFTEN = 50
@@ -69,7 +70,8 @@ class Log:
             self.often("bug", where, error=repr(error), **values)
             return
         self._bugs.add(place)
-        self("bug", where=where, error=repr(error), traceback="".join(traceback.format_exception(error)), **values)
+        lines = "".join(traceback.format_exception(error))[-_TRACEBACK_LIMIT:]  # what matters stands last
+        self("bug", where=where, error=repr(error), traceback=lines, **values)
 
     def tick(self) -> None:
         """Once in a few dozen milliseconds: let the thread write what has gathered."""

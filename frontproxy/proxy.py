@@ -144,7 +144,7 @@ class Proxy:
         """A session is given back to its client with a reply."""
         now = time.monotonic()
         self.farewell.reply(session.socket, reply, now)
-        self.census.refused(session.client, now)
+        self.census.refused(session.client, session.accepted, now)
         self.counters[f"refused_{why}"] += 1
         verdict = session.verdict
         self.log.often(
@@ -241,7 +241,12 @@ class Proxy:
             keys = Keys(address.client_of(packed), address.network_of(packed), place.asn)
             now = min(line.ended, self.clock.now())
             learned = history.learn(
-                *self.memory.recall(keys), good=weight.good, bad=weight.bad, now=now, forgetting=self.setup.forgetting
+                *self.memory.recall(keys),
+                good=weight.good,
+                bad=weight.bad,
+                now=now,
+                forgetting=self.setup.forgetting,
+                asn_known=place.asn != 0,
             )
             self.memory.remember(keys, *learned)
         return weight.good, weight.bad
@@ -272,4 +277,4 @@ class Proxy:
 
 
 def _reasons(verdict: Verdict) -> str:
-    return ",".join([f"{reason.name}:{reason.points:.1f}" for reason in verdict.reasons])
+    return ",".join([f"{reason.name}:{reason.points:z.1f}" for reason in verdict.reasons])

@@ -47,7 +47,7 @@ class WaitingRoom:
             if lowest is chair:
                 del self._chairs[0]
                 return None
-            self.shed(1)
+            self.shed(len(self._chairs) - self.places)  # more than one if a reload has taken places away
         return chair
 
     async def observe(self, chair: Chair, *, deadline: float) -> Manners | None:

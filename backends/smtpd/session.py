@@ -97,10 +97,15 @@ class Session:
             event = self.protocol.next_event()
             if isinstance(event, Closed):
                 self.end = event
-                self._limit.deadline = math.inf
+                self._lift_limit()
                 await self._close(linger=event.linger)
                 return event
             await self._do(event)
+
+    def _lift_limit(self) -> None:
+        """What comes now is not for the client to hurry: the disk, a pause, the farewell."""
+        if self._limit.deadline != math.inf:
+            self._limit.deadline = math.inf
 
     def _interrupted(self) -> None:
         """A wait on the client was ended: it took too long, or the server drains."""
@@ -136,8 +141,13 @@ class Session:
     # --- the wire -----------------------------------------------------------------------------------------------
 
     async def _send(self, data: bytes) -> None:
-        """Write it all within `timeout`; a client that does not read, or is gone, ends here."""
-        self._limit.deadline = trio.current_time() + self._timeout
+        """Write it all within `timeout`; a client that does not read, or is gone, ends here.
+
+        Setting a deadline costs as much as the write, so one with half of the time left is good enough.
+        """
+        latest = trio.current_time() + self._timeout
+        if not latest - self._timeout / 2 <= self._limit.deadline <= latest:
+            self._limit.deadline = latest
         self._sends = True
         try:
             await self._stream.send_all(data)
@@ -166,7 +176,7 @@ class Session:
     async def _pause(self, seconds: float) -> None:
         """Slow a client down that makes errors; not when everybody has to go."""
         if not self._draining:
-            self._limit.deadline = math.inf
+            self._lift_limit()
             self._waits = True
             await trio.sleep(seconds)
             self._waits = False
@@ -196,7 +206,7 @@ class Session:
     async def _store(self, data: bytes) -> None:
         if self._delivery is None:
             return  # it has failed already; the client is told at the end of its message
-        self._limit.deadline = math.inf  # no client is to blame for a slow disk
+        self._lift_limit()
         try:
             await self._delivery.write(data)
         except DeliveryFailed as failure:
@@ -204,7 +214,7 @@ class Session:
 
     async def _finish_message(self) -> None:
         delivery = self._delivery
-        self._limit.deadline = math.inf
+        self._lift_limit()
         try:
             if delivery is not None:
                 await delivery.commit()

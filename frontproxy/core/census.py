@@ -35,10 +35,10 @@ class Census:
         else:
             self._open.pop(client, None)
 
-    def refused(self, client: bytes, now: float) -> None:
+    def refused(self, client: bytes, arrived: float, now: float) -> None:
         """We sent it away: that connection counts as neither open nor rate, and its return is worth something."""
         self.left(client)
-        self._count(client, -1.0, now)
+        self._count(client, -_faded((1.0, arrived), now), now)
         self._refused.pop(client, None)
         self._refused[client] = now
         _forget_oldest(self._refused, self._remembered)

@@ -56,10 +56,11 @@ def judge(evidence: Evidence, config: Config, *, pin: Pin | None, weather: Weath
 
 
 def stranger(address: str, config: Config) -> Verdict:
-    """What a client gets when judging itself has failed: a stranger's verdict, and the last pool."""
+    """What a client gets when judging itself has failed: a stranger's verdict, and the last route."""
     reason = Reason("unjudged", 0.0, "judging failed; see the log")
-    pool = config.pools[0 if config.mode == "observe" else -1]
-    return Verdict(address, 0.0, (reason,), Route(pool=pool.name), settled=False)
+    last = config.routes[-1]
+    route = Route(pool=config.pools[0].name) if config.mode == "observe" else Route(pool=last.to, reply=last.reply)
+    return Verdict(address, 0.0, (reason,), route, settled=False)
 
 
 def pause(score: float, config: Config, *, stress: bool) -> float:

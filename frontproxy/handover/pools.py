@@ -81,7 +81,7 @@ class Pools:
         """Give the session a place, let it wait for one, or refuse it; from here on it is ours."""
         chain = self._chain(session.verdict.route.pool)
         for pool in chain:
-            if pool.has_place_for(session) and self._give(session, pool, now):
+            if pool.has_place_for(session) and not self._outranked(session, pool) and self._give(session, pool, now):
                 return
         for pool in chain:
             if pool.serves(session):
@@ -119,7 +119,7 @@ class Pools:
                 state = "on" if pool.stress.on else "off"
                 taken, waiting = pool.places.taken, len(pool.line)
                 self._proceedings.log("stress", pool=pool.name, state=state, taken=taken, waiting=waiting)
-        self._leaving = [pool for pool in self._leaving if pool.places.taken]
+        self._leaving = [pool for pool in self._leaving if pool.places.taken or len(pool.untaken)]
 
     def dismiss_all(self, reply: str) -> None:
         """Everybody in line leaves with a reply: the house is closing."""
@@ -148,15 +148,20 @@ class Pools:
 
     def _call_next(self, pool: Pool, now: float) -> None:
         """Give the pool's free places to the best of all lines that lead to it."""
-        leading_here = [other for other in self if len(other.line) and pool in self._chain(other.name)]
-        while leading_here and pool.places.taken < pool.places.sessions:
-            firsts = [(ticket, other) for other in leading_here if (ticket := other.line.first(pool.has_place_for))]
-            if not firsts:
-                return
-            ticket, source = max(firsts, key=_score_of)
+        while pool.places.taken < pool.places.sessions and (firsts := self._firsts(pool)):
+            ticket, source = max(firsts, key=_rank)
             if not self._give(ticket.item, pool, now):
                 return
             source.line.leave(ticket)
+
+    def _outranked(self, session: Session, pool: Pool) -> bool:
+        """One as good waits for a place here already, because no server could take it so far."""
+        return any(ticket.score >= session.verdict.score for ticket, _source in self._firsts(pool))
+
+    def _firsts(self, pool: Pool) -> list[tuple[Ticket[Session], Pool]]:
+        """From each line that leads to a pool, the first who could come in there."""
+        leading_here = [other for other in self if len(other.line) and pool in self._chain(other.name)]
+        return [(ticket, other) for other in leading_here if (ticket := other.line.first(pool.has_place_for))]
 
     def _sweep_taken(self, now: float) -> None:
         for pool in [*self, *self._leaving]:
@@ -173,5 +178,7 @@ class Pools:
             self._proceedings.session_refused(session, reply, why)
 
 
-def _score_of(first: tuple[Ticket[Session], Pool]) -> float:
-    return first[0].score
+def _rank(first: tuple[Ticket[Session], Pool]) -> tuple[float, float]:
+    """The best score comes first, among equals the one who has been here longest."""
+    ticket, _source = first
+    return ticket.score, -ticket.item.accepted

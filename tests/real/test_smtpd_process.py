@@ -67,11 +67,13 @@ def test_smtplib_delivers_to_a_server_of_its_own(tmp_path: Path) -> None:
 
 
 def test_an_always_hostile_server_ends_at_the_first_error(tmp_path: Path) -> None:
-    with _standalone(tmp_path, "--personality", "hostile", "--stress") as (_process, port):
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-            client.sendall(b"FOO\r\n")
-            client.shutdown(socket.SHUT_WR)
-            said = b"".join(iter(lambda: client.recv(4096), b""))
+    hostile = ("--personality", "hostile", "--stress")
+    with (
+        _standalone(tmp_path, *hostile) as (_process, port),
+        socket.create_connection(("127.0.0.1", port), timeout=10) as client,
+    ):
+        client.sendall(b"FOO\r\n")
+        said = b"".join(iter(lambda: client.recv(4096), b""))
     assert b"500 5.5.2" in said
     assert said.endswith(b"421 4.7.0 Too many errors\r\n")
 
@@ -173,17 +175,14 @@ class _Parent:
 
     def hand_over(self, **extra: str) -> socket.socket:
         """A client of a passed session."""
-        ours, theirs = socket.socketpair()
-        ours.settimeout(10)
-        attributes = {
-            "client_address": "192.0.2.1",
-            "client_port": "4711",
-            "server_address": "::1",
-            "server_port": "25",
-        }
-        with socket.socket(socket.AF_UNIX) as way, theirs:
+        attributes = {"client_address": "192.0.2.1", "client_port": "4711"}
+        attributes |= {"server_address": "::1", "server_port": "25"}
+        with socket.socket(socket.AF_UNIX) as way:
             way.connect(str(self._folder / "handover"))
-            socket.send_fds(way, [pass_protocol.encode(attributes | extra)], [theirs.fileno()])
+            ours, theirs = socket.socketpair()
+            with theirs:
+                socket.send_fds(way, [pass_protocol.encode(attributes | extra)], [theirs.fileno()])
+        ours.settimeout(10)
         return ours
 
     def outcomes(self, number: int) -> list[outcome_line.OutcomeLine]:
@@ -275,9 +274,7 @@ def test_the_example_backend_takes_a_session_and_reports_it(parent: _Parent, tmp
     command = [sys.executable, "-m", "backends.example", str(tmp_path / "handover"), str(tmp_path / "report")]
     with subprocess.Popen(command, cwd=_ROOT) as process:
         try:
-            _wait_until((tmp_path / "handover").exists)
-            _wait_until(lambda: _accepts(tmp_path / "handover"))
-            with parent.hand_over(session="s7") as client:
+            with _eventually(lambda: parent.hand_over(session="s7")) as client:
                 assert client.recv(100) == b"554 5.3.2 No mail today\r\n"
             (outcome,) = parent.outcomes(1)
         finally:
@@ -285,8 +282,12 @@ def test_the_example_backend_takes_a_session_and_reports_it(parent: _Parent, tmp
     assert (outcome.session, outcome.client, outcome.end) == ("s7", "192.0.2.1", "refused")
 
 
-def _wait_until(holds: Callable[[], bool]) -> None:
+def _eventually(connect: Callable[[], socket.socket]) -> socket.socket:
+    """What `connect` returns once somebody listens."""
     deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    while True:
+        try:
+            return connect()
+        except (FileNotFoundError, ConnectionRefusedError):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)

@@ -91,7 +91,7 @@ def test_what_was_told_is_what_is_read(outcome: OutcomeLine) -> None:
         (line(client=5), "client is 5, not a short text"),
         (line(client={"a": 1}), "client is an object, not a short text"),
         (line(session="x" * 101), f"session is '{'x' * 36}..., not a short text"),
-        (line(session="\x1b\u2028" * 60), r"session is '\x1b\u2028\x1b\u2028\x1b\u2028\x1b\u..., not a short text"),
+        (line(session="\x1b\xe9" * 60), r"session is '\x1b\xe9\x1b\xe9\x1b\xe9\x1b\xe9\x1b..., not a short text"),
         (line(end="bored"), "end is 'bored', not one of quit, lost, timeout, errors, refused"),
         (line(end=""), "end is '', not one of quit, lost, timeout, errors, refused"),
         (line(end=["quit"]), "end is an array, not a short text"),

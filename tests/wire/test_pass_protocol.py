@@ -92,6 +92,7 @@ def test_garbage_is_an_error_or_incomplete_or_has_its_four_addresses(garbage: by
         (ON_THE_WIRE.replace(b"server_port", b"Server_Port"), "server_port is missing"),
         (ON_THE_WIRE.replace(b"4711", b"471\xb9"), "an attribute is not ASCII"),
         (b"\0" + b"x" * (MESSAGE_LIMIT - 1), "no end of list in 4096 bytes"),
+        (ON_THE_WIRE[:-1] + b"session\0" + b"x" * MESSAGE_LIMIT + b"\0\0", "no end of list in 4096 bytes"),
         (b"\0" + b"x\0" * MESSAGE_LIMIT, "no end of list in 4096 bytes"),
     ],
 )

@@ -1,0 +1,230 @@
+"""Answers as people see them: nothing a client supplied reaches the terminal unescaped, however narrow it is."""
+
+import contextlib
+import io
+import re
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontproxy import show
+
+Answer = dict[str, Any]
+PLAIN = Namespace(prometheus=False)
+PROMETHEUS = Namespace(prometheus=True)
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\r\nforged: line\x9b31m[bold]x[/bold]"
+
+
+def score_answer(
+    text: str = "x", *, pinned: str | None = None, pool: str | None = "nice", points: float = 12.5
+) -> Answer:
+    return {
+        "ok": True,
+        "client": "192.0.2.1",
+        "score": points,
+        "route": pool or "reply",
+        "pool": pool,
+        "reply": None if pool else f"421 {text}",
+        "settled": pool == "nice",
+        "pinned": pinned,
+        "reasons": [{"name": f"list:{text}", "points": points, "text": f"on your list {text}"}],
+    }
+
+
+def pin(text: str, until: float | None = None) -> Answer:
+    return {"network": text, "pool": text, "until": until, "because": text, "made": 1.7e9}
+
+
+def clients_answer(text: str = "192.0.2.1") -> Answer:
+    row = {"client": text, "points": -3.0, "good": 1.0, "bad": 2.0, "last_seen": 1.7e9}
+    return {"ok": True, "best": [row], "worst": [row, row], "busiest": []}
+
+
+def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
+    return {
+        "ok": True,
+        "version": text,
+        "mode": text,
+        "configuration": text,
+        "warnings": [text],
+        "uptime": 93784.5,
+        "clock_error": 0.0,
+        "waiting_room": {"waiting": 3, "places": 5000},
+        "pools": [
+            {
+                "name": text,
+                "taken": 45,
+                "places": 50,
+                "waiting": 2,
+                "longest_wait": 1.5,
+                "handover_time": 0.0125,
+                "stress": True,
+                "backends": [{"name": text, "sessions": 4, "down": down}],
+            }
+        ],
+        "servers": [{"name": text, "pid": 1}],
+        "feeds": {"connected": 1, "lines": 7, "bad_lines": 0, "silent_for": None},
+        "history": {"file": text, "clients": 3, "troubles": [text]},
+        "lists": {"networks": 5, "lists": 2},
+        "counters": {"accepted": 12, text: 7},
+    }
+
+
+SHOWN: dict[str, tuple[Callable[[Answer, Namespace], None], Callable[[str], Answer]]] = {
+    "score": (show.score, score_answer),
+    "score of a pinned one": (show.score, lambda text: score_answer(pinned=text)),
+    "score of a refused one": (show.score, lambda text: score_answer(text, pool=None)),
+    "clients": (show.clients, clients_answer),
+    "pins": (show.pins, lambda text: {"ok": True, "pins": [pin(text), pin(text, 1.7e9)]}),
+    "pinned": (show.pinned, lambda text: {"ok": True, **pin(text)}),
+    "stress": (show.stress, lambda text: {"ok": True, "pools": [{"name": text, "stress": True, "held": text}]}),
+    "reloaded": (show.reloaded, lambda text: {"ok": True, "remarks": [text]}),
+    "done": (show.done, lambda text: {"ok": True, "network": text}),
+    "status": (show.status, lambda text: status_answer(text, down=text)),
+}
+
+
+def screen(shown: Callable[[Answer, Namespace], None], answer: Answer, options: Namespace = PLAIN) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as written:
+        shown(answer, options)
+    return written.getvalue()
+
+
+def is_safe(text: str) -> bool:
+    return all(line.isprintable() for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+@given(text=st.text(max_size=60) | st.just(HOSTILE))
+def test_no_control_character_reaches_the_terminal(name: str, text: str) -> None:
+    shown, answer = SHOWN[name]
+
+    assert is_safe(screen(shown, answer(text)))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("columns", [1, 20, 40, 200])
+def test_a_narrow_terminal_shows_no_line_that_is_wider(
+    name: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown, answer = SHOWN[name]
+
+    lines = screen(shown, answer("a rather long name")).splitlines()
+
+    assert lines
+    assert max(map(len, lines)) <= columns
+
+
+def test_a_narrow_terminal_folds_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+    shown = screen(show.pins, {"ok": True, "pins": [pin("2001:db8:1234:5678:9abc:def0:1234:5678")]})
+
+    assert "".join(line[:11].strip() for line in shown.splitlines()).startswith("network2001:db8")
+    assert "\u2026" not in shown
+
+
+def test_markup_of_a_client_is_no_markup() -> None:
+    assert "[bold]x[/bold]" in screen(show.reloaded, {"ok": True, "remarks": ["[bold]x[/bold]"]})
+
+
+def test_a_refusal_goes_to_standard_error_escaped_and_one_line_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    show.refused({"ok": False, "code": "failed", "error": HOSTILE, "mistakes": [HOSTILE, "b" * 300]})
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert is_safe(err)
+    assert err.startswith("frontproxy: \\x1b]0;owned\\x07")
+    assert len(err.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "fate"),
+    [
+        (score_answer(), "goes to pool nice at once"),
+        (score_answer(pool="hostile"), "goes to pool hostile after a pause"),
+        (score_answer("Later", pool=None), "is told: 421 Later"),
+        (score_answer(pinned="192.0.2.0/24"), "goes to pool nice (pinned by 192.0.2.0/24)"),
+    ],
+)
+def test_a_score_says_where_it_leads(answer: Answer, fate: str) -> None:
+    assert fate in screen(show.score, answer)
+
+
+def test_a_score_without_evidence_is_a_strangers() -> None:
+    assert "never seen, on no list: a stranger" in screen(show.score, {**score_answer(points=0.0), "reasons": []})
+
+
+@pytest.mark.parametrize(("points", "blocks"), [(0.0, 0), (0.1, 1), (3.0, 1), (-15.0, 5), (30.0, 10), (-999.0, 10)])
+def test_ten_blocks_are_thirty_points(points: float, blocks: int) -> None:
+    (line,) = [line for line in screen(show.score, score_answer(points=points)).splitlines() if "list:x" in line]
+
+    assert line.count("█") == blocks
+    assert f"{points:+.1f}" in line
+
+
+def test_what_is_not_there_is_said() -> None:
+    assert screen(show.pins, {"ok": True, "pins": []}) == "nobody is pinned\n"
+    assert "busiest: nobody yet" in screen(show.clients, clients_answer())
+
+
+def test_a_pin_says_until_when() -> None:
+    assert "for good" in screen(show.pinned, {"ok": True, **pin("x")})
+    assert "until 2023-11-14 22:13 UTC" in screen(show.pinned, {"ok": True, **pin("x", 1.7e9)})
+
+
+def test_done_tells_the_fields() -> None:
+    assert screen(show.done, {"ok": True, "client": "192.0.2.1", "known": True}) == "client: 192.0.2.1, known: True\n"
+
+
+def test_status_tells_how_everything_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+
+    shown = screen(show.status, status_answer(down="Connection refused"))
+
+    assert "up 1d 02:03:04" in shown
+    assert "45/50 ▮▮▮▮▮▮▮▮▮▯" in shown
+    assert "DOWN: Connection refused" in shown
+    assert "12 ms" in shown
+    assert "warning: nice" in shown
+
+
+SAMPLE = re.compile(
+    r'[a-z_]+(\{[a-z]+="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z]+="(?:[^"\\\n]|\\[\\"n])*")*\})? -?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?'
+)
+TYPE = re.compile(r"# TYPE ([a-z_]+) (gauge|counter)")
+
+
+@given(name=st.text(max_size=30) | st.just('a"b\\c\nd\r'), down=st.none() | st.text(min_size=1))
+def test_what_prometheus_reads_is_well_formed_whatever_the_names(name: str, down: str | None) -> None:
+    written = screen(show.status, status_answer(name, down=down), PROMETHEUS)
+
+    assert written.endswith("\n")
+    metric, seen = "", set()
+    for line in written.removesuffix("\n").split("\n"):
+        if kind := TYPE.fullmatch(line):
+            metric = kind[1]
+            assert metric not in seen
+            seen.add(metric)
+        else:
+            assert SAMPLE.fullmatch(line), line
+            assert re.split("[{ ]", line)[0] == metric
+    assert {"frontproxy_uptime_seconds", "frontproxy_backend_up", "frontproxy_events_total"} <= seen
+
+
+def test_prometheus_gets_the_numbers_of_status() -> None:
+    lines = screen(show.status, status_answer(), PROMETHEUS).splitlines()
+
+    assert 'frontproxy_pool_taken{pool="nice"} 45' in lines
+    assert 'frontproxy_pool_stress{pool="nice"} 1' in lines
+    assert 'frontproxy_pool_handover_seconds{pool="nice"} 0.0125' in lines
+    assert 'frontproxy_backend_up{pool="nice",backend="nice"} 1' in lines
+    assert "frontproxy_waiting_room_waiting 3" in lines
+    assert 'frontproxy_events_total{event="accepted"} 12' in lines
+    down = screen(show.status, status_answer(down="gone"), PROMETHEUS)
+    assert 'frontproxy_backend_up{pool="nice",backend="nice"} 0' in down
