@@ -225,6 +225,7 @@ class House:
         with trio.move_on_after(proxy.setup.config.listen.drain_time):
             for smtpd in smtpds:
                 await smtpd.ended.wait()
+            await trio.sleep(0.05)  # strangers who were shed say goodbye in their own tasks
             while proxy.pools.open_in("") or len(proxy.farewell):  # noqa: ASYNC110  they end in the tick
                 await trio.sleep(0.05)
         proxy.log("drain", state="done", open=proxy.pools.open_in(""))

@@ -1,6 +1,7 @@
 """UNIX sockets for programs on this machine: binding one, knowing who has come, and reading lines of bounded length."""
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -27,10 +28,20 @@ class InUseError(Exception):
 def bind_local(path: Path, *, mode: int, group: str = "", backlog: int = 128) -> socket.socket:
     """A listening UNIX socket at `path`; a socket file that nobody listens at any more is replaced.
 
-    Raises InUseError if somebody does, OSError if it cannot be made, LookupError for an unknown group.
+    Raises InUseError if somebody does, OSError (with the path) if it cannot be made or another
+    file is in the way, LookupError for an unknown group.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _remove_if_stale(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _remove_if_stale(path)
+        return _bind(path, mode, group, backlog)
+    except OSError as error:
+        if error.errno and not error.filename:  # errors of sockets do not say where
+            error.filename = str(path)
+        raise
+
+
+def _bind(path: Path, mode: int, group: str, backlog: int) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     umask = os.umask(0o777 & ~mode)
     try:
@@ -50,7 +61,9 @@ def _remove_if_stale(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(str(path))
-        except ConnectionRefusedError:
+        except ConnectionRefusedError:  # also from a file of another kind, which may be precious
+            if not path.is_socket():
+                raise FileExistsError(errno.EEXIST, "a file that is not a socket is in the way", str(path)) from None
             path.unlink()
         except FileNotFoundError:
             return

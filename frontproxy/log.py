@@ -48,11 +48,14 @@ class Log:
         stamp = "" if self._wall is None else f"{_stamp(self._wall())} "
         data = f"{stamp}{line}\n".encode(errors="backslashreplace")
         if self._size + len(data) > BUFFER_LIMIT:
-            self._dropped += 1
-            self.dropped_in_all += 1
+            self._drop(1)
             return
         self._lines.append(data)
         self._size += len(data)
+
+    def _drop(self, lines: int) -> None:
+        self._dropped += lines
+        self.dropped_in_all += lines
 
     def often(self, event: str, why: str, /, **values: object) -> None:
         """What strangers can cause at any rate: told while it is rare in this second, counted by cause otherwise."""
@@ -100,12 +103,12 @@ class Log:
             self._wake.wait()
             self._wake.clear()
             lines, self._lines = self._lines, []
-            data = b"".join(lines)
+            data = memoryview(b"".join(lines))
             try:
                 while data:
                     data = data[os.write(self._descriptor, data) :]
             except OSError:
-                self._dropped += len(lines)
+                self._drop(len(lines))
             self._size = sum(map(len, self._lines))
             if not self._lines:
                 self._idle.set()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -112,9 +113,11 @@ class Visitors:
             verdict=Verdict(address, score, (), Route(pool=pool), settled, pinned, standing, learning),
         )
 
-    def friend(self, address: str = "192.0.2.1", *, score: float = 10.0, pool: str = "nice") -> Session:
+    def friend(
+        self, address: str = "192.0.2.1", *, score: float = 10.0, pool: str = "nice", accepted: float = 0.0
+    ) -> Session:
         """A session of a client with a good name."""
-        return self.session(address, score=score, pool=pool, standing="friend")
+        return self.session(address, score=score, pool=pool, standing="friend", accepted=accepted)
 
     def far_end(self, session: Session) -> socket.socket:
         """The client's end of a session's connection."""
@@ -171,3 +174,15 @@ def reset(client: socket.socket) -> None:
 def open_descriptors() -> int:
     """How many descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  an iterator would count itself while it runs
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may do anything, so become somebody else for a moment."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)

@@ -120,7 +120,7 @@ async def test_a_bug_in_a_verb_ends_neither_the_proxy_nor_the_conversation(
         found = await answers(peer, 3)
 
     assert [answer.get("code") for answer in found] == ["failed", "failed", None]
-    assert ["Traceback" in line for line in house.log.about("bug")] == [True, False]
+    assert [" traceback=" in line for line in house.log.about("bug")] == [True, False]
 
 
 async def test_a_peer_that_never_reads_is_closed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

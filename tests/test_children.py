@@ -7,10 +7,10 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from frontproxy import children
 from frontproxy.children import Smtpd
@@ -207,12 +207,29 @@ async def test_a_child_that_drains_gets_sigterm(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("manner", ["wait", "die"])
-async def test_who_retires_while_it_is_being_started_ends_too(folder: Path, manner: str) -> None:
-    async with supervised(folder, manner) as (smtpd, ear):
-        await wait_all_tasks_blocked()
-        assert smtpd.pid is None  # a thread is starting the process
+@pytest.mark.parametrize("order", ["retire", "drain"])
+async def test_who_is_let_go_while_it_is_being_started_ends_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, manner: str, order: str
+) -> None:
+    started, go_on = trio.Event(), trio.Event()
+    open_process = trio.lowlevel.open_process
 
-        await smtpd.retire()
+    async def slow(*command: Any, **options: Any) -> trio.Process:
+        process = await open_process(*command, **options)
+        started.set()
+        await go_on.wait()
+        return process
+
+    monkeypatch.setattr(trio.lowlevel, "open_process", slow)
+    async with supervised(folder, manner) as (smtpd, ear):
+        await started.wait()
+        assert smtpd.pid is None
+
+        if order == "retire":
+            await smtpd.retire()
+        else:
+            smtpd.drain()
+        go_on.set()
         await smtpd.ended.wait()
 
         assert "event=smtpd_ready settings=all-of-them" in ear.lines

@@ -1,7 +1,7 @@
 """The anchored clock: it never jumps, and it moves towards the system's time slowly."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontproxy.clock import SLEW, AnchoredClock
@@ -60,6 +60,7 @@ def test_an_hour_is_mended_in_about_six_weeks(jump: float) -> None:
     assert times.clock.error() == pytest.approx(0.0, abs=1e-3)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(-1e9, 1e9)), max_size=20))
 def test_it_never_goes_back_and_never_runs_faster_than_the_slew(steps: list[tuple[float, float]]) -> None:
     times = Times()
@@ -72,6 +73,7 @@ def test_it_never_goes_back_and_never_runs_faster_than_the_slew(steps: list[tupl
         before = now
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=20), st.floats(-1e6, 1e6))
 def test_how_often_it_is_read_makes_no_difference(pieces: list[float], jump: float) -> None:
     often, once = Times(), Times()

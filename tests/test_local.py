@@ -7,16 +7,18 @@ import pwd
 import socket
 import stat
 import struct
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontproxy.local import PATH_LIMIT, InUseError, Lines, bind_local, is_welcome, remove_local
-from tests.fakes import open_descriptors
+from tests.fakes import as_nobody, open_descriptors
 
 # Binding
 
@@ -55,9 +57,9 @@ def test_folders_that_are_missing_are_made_for_us_alone(tmp_path: Path) -> None:
 
 
 def test_the_socket_belongs_to_the_group(tmp_path: Path) -> None:
-    mine = grp.getgrgid(os.getegid())
-    with bound(tmp_path / "door", group=mine.gr_name):
-        assert (tmp_path / "door").stat().st_gid == mine.gr_gid
+    group = grp.getgrnam("daemon") if os.geteuid() == 0 else grp.getgrgid(os.getegid())
+    with bound(tmp_path / "door", group=group.gr_name):
+        assert (tmp_path / "door").stat().st_gid == group.gr_gid
 
 
 def test_an_unknown_group_is_told_and_nothing_is_leaked(tmp_path: Path) -> None:
@@ -98,15 +100,24 @@ def test_a_program_that_is_too_busy_to_accept_is_in_use_all_the_same(tmp_path: P
 def test_a_file_that_is_no_socket_is_never_removed(tmp_path: Path) -> None:
     precious = tmp_path / "history.sqlite3"
     precious.write_text("years of knowledge")
-    with pytest.raises(OSError, match="Address already in use"):
+    with pytest.raises(FileExistsError, match=r"not a socket is in the way.*history\.sqlite3"):
         bind_local(precious, mode=0o660)
 
     assert precious.read_text() == "years of knowledge"
 
 
 def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="Address already in use"):
+    with pytest.raises(FileExistsError, match="not a socket is in the way"):
         bind_local(tmp_path, mode=0o660)
+
+
+def test_a_folder_that_we_may_not_write_to_is_told_with_the_path() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        with as_nobody(), pytest.raises(PermissionError) as caught:
+            bind_local(Path(folder) / "door", mode=0o660)
+
+    assert str(caught.value) == f"[Errno 13] Permission denied: '{folder}/door'"
 
 
 def test_a_path_of_the_greatest_length_works(tmp_path: Path) -> None:
@@ -151,9 +162,12 @@ def test_we_ourselves_are_welcome() -> None:
         assert is_welcome(ours, "")
 
 
-def test_root_and_our_own_user_are_welcome() -> None:
+def test_root_and_our_own_user_are_welcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+
     assert is_welcome(FakePeer(0, STRANGER), "")
-    assert is_welcome(FakePeer(os.geteuid(), STRANGER), "")
+    assert is_welcome(FakePeer(1234, STRANGER), "")
+    assert not is_welcome(FakePeer(1235, STRANGER), "")
 
 
 def test_a_stranger_is_not_welcome() -> None:
@@ -168,13 +182,13 @@ def test_the_group_is_welcome_if_one_is_named() -> None:
     assert not is_welcome(FakePeer(STRANGER, daemon), "")
 
 
-def test_a_member_of_the_group_is_welcome_with_another_primary_group() -> None:
-    nobody = pwd.getpwnam("nobody")
-    own = grp.getgrgid(nobody.pw_gid).gr_name
+def test_a_member_of_the_group_is_welcome_with_another_primary_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = FakePeer(pwd.getpwnam("nobody").pw_uid, STRANGER)
+    daemon = grp.getgrnam("daemon").gr_gid
+    assert not is_welcome(peer, "daemon")
 
-    assert is_welcome(FakePeer(nobody.pw_uid, STRANGER), own) is (
-        nobody.pw_gid in os.getgrouplist(nobody.pw_name, STRANGER)
-    )
+    monkeypatch.setattr(os, "getgrouplist", lambda name, gid: {"nobody": [gid, daemon]}.get(name, [gid]))
+    assert is_welcome(peer, "daemon")
 
 
 def test_a_group_that_is_gone_lets_nobody_in() -> None:
@@ -215,17 +229,18 @@ def test_no_more_than_one_line_is_remembered() -> None:
     lines = Lines(8)
     for _ in range(100):
         assert list(lines.feed(b"x" * 10_000)) == []
-        assert len(lines._rest) <= 8  # noqa: SLF001  what it remembers is the promise
+        assert len(lines._rest) <= 8
     assert list(lines.feed(b"\n")) == [None]
 
 
+@settings(max_examples=50)
 @given(
     data=st.lists(st.sampled_from([b"a", b"\n", b"\r", b"bcd", b"efghijklm"]), max_size=30).map(b"".join),
     cuts=st.lists(st.integers(0, 100), max_size=10),
 )
 def test_how_bytes_arrive_makes_no_difference_to_lines(data: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    chunks = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [data[start:end] for start, end in pairwise(edges)]
 
     assert feed(4, *chunks) == feed(4, data)
     whole = [None if len(line) > 4 else line.removesuffix(b"\r") for line in data.split(b"\n")[:-1]]

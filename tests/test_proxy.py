@@ -224,4 +224,4 @@ def test_a_bug_in_learning_costs_neither_the_place_nor_the_proxy(house: House, m
 
     assert house.proxy.pools.open_in("") == 0
     assert house.proxy.counters["bugs"] == 1
-    assert "Traceback" in house.log.about("bug")[0]
+    assert " traceback=" in house.log.about("bug")[0]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 import trio.testing
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontproxy.observe.pregreet import Manners
@@ -188,6 +188,7 @@ async def test_fewer_places_after_a_reload_are_respected_by_the_next_newcomer(vi
     assert len(room) == 1
 
 
+@settings(max_examples=40)
 @given(scores=st.lists(st.integers(-3, 3), max_size=20), places=st.integers(0, 5))
 def test_the_best_are_in_the_room_and_among_equals_the_first(scores: list[int], places: int) -> None:
     room = WaitingRoom(places)

@@ -94,12 +94,18 @@ def _serve_parent(name: str, descriptor: int) -> int:
         orders = read_orders(sys.stdin.fileno(), to_the_end=False)
     except (OSError, BadOrders) as error:
         return _fail(_USAGE, f"--handover-fd or standard input: {error}")
-    settings, mistakes = read_settings(orders.smtpd, orders.folder, [name], only=False)
-    if mistakes:
-        return _fail(_CONFIGURATION, *map(_line, mistakes))
     log = Log()
     log.never_block()
-    server, reporter = _server(settings, name, log, orders, stress=None)
+    settings, mistakes = read_settings(orders.smtpd, orders.folder, [name], only=False)
+    for mistake in mistakes:
+        log.event("smtpd_error", what=_line(mistake))
+    if mistakes:
+        return _CONFIGURATION
+    try:
+        server, reporter = _server(settings, name, log, orders)
+    except OSError as error:
+        log.event("smtpd_error", what=_undeliverable(settings, error))
+        return _CONFIGURATION
     trio.run(serve_parent, server, listener, reporter, sys.stdin.fileno())
     return 0
 
@@ -119,9 +125,9 @@ def _serve_alone(name: str, address: tuple[str, int], config: Path | None, *, st
         code = _NO_PERMISSION if error.errno in {errno.EACCES, errno.EPERM} else _OS_ERROR
         return _fail(code, f"cannot listen on {address[0]}:{address[1]}: {error.strerror}; choose another --listen")
     try:
-        server, _reporter = _server(settings, name, Log(), Orders(table, folder), stress=stress)
+        server, _reporter = _server(settings, name, Log(), Orders(table, folder))
     except OSError as error:
-        return _fail(_CONFIGURATION, f"smtpd.delivery: {settings.delivery}: {error.strerror}; choose another path")
+        return _fail(_CONFIGURATION, _undeliverable(settings, error))
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     manners = f"{name} under stress" if stress else name
@@ -131,9 +137,7 @@ def _serve_alone(name: str, address: tuple[str, int], config: Path | None, *, st
     return 0
 
 
-def _server(
-    settings: Settings, name: str, log: Log, orders: Orders, *, stress: bool | None
-) -> tuple[Server, Reporter | None]:
+def _server(settings: Settings, name: str, log: Log, orders: Orders) -> tuple[Server, Reporter | None]:
     maildir = Maildir(settings.delivery)
     maildir.prepare()
     site = Site(settings.hostname, settings.recipients, maildir, log, trio.CapacityLimiter(_WRITERS))
@@ -158,6 +162,10 @@ def _listener(address: tuple[str, int]) -> socket.socket:
     listener.bind(target)
     listener.listen(_BACKLOG)
     return listener
+
+
+def _undeliverable(settings: Settings, error: OSError) -> str:
+    return f"smtpd.delivery: {settings.delivery}: {error.strerror}; choose another path"
 
 
 def _line(mistake: Mistake) -> str:

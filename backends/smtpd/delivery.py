@@ -13,8 +13,8 @@ from backends.smtpd.events import Envelope
 from backends.smtpd.maildir import Maildir, MessageFile, new_queue_id
 from backends.smtpd.replies import CANNOT_DELIVER, DISK_FULL, Reply
 
-_BATCH = 262_144
-"""Bytes of one message kept in memory before they go to the file."""
+_BATCH = 65536
+"""Bytes of one message kept in memory before they go to the file; a thousand clients can make us keep as much each."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ODD_IN_COMMENT = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
@@ -38,19 +38,18 @@ class Delivery:
         self._maildir = maildir
         self._hostname = hostname
         self._limiter = limiter
-        self._pieces: list[bytes] = []
-        self._waiting = 0
+        self._waiting = bytearray()
         self._file: MessageFile | None = None
 
     def begin(self, envelope: Envelope, client: Client) -> None:
         """Put the trace in front of the content."""
-        self._add(trace(envelope, client, self._hostname, self.queue_id))
+        self._waiting += trace(envelope, client, self._hostname, self.queue_id)
 
     async def write(self, data: bytes) -> None:
         """Take a piece of content. Raises DeliveryFailed."""
         self.size += len(data)
-        self._add(data)
-        if self._waiting >= _BATCH:
+        self._waiting += data
+        if len(self._waiting) >= _BATCH:
             await self._in_thread(self._write_batch)
 
     async def commit(self) -> None:
@@ -59,14 +58,10 @@ class Delivery:
 
     def discard(self) -> None:
         """Forget the message, in memory and on disk."""
-        self._pieces.clear()
+        self._waiting = bytearray()
         if self._file is not None:
             self._file.discard()
             self._file = None
-
-    def _add(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._waiting += len(data)
 
     async def _in_thread(self, work: Callable[[], object]) -> None:
         try:
@@ -78,9 +73,8 @@ class Delivery:
     def _write_batch(self) -> MessageFile:
         if self._file is None:
             self._file = self._maildir.open(self.queue_id, self._hostname)
-        self._file.write(self._pieces)
-        self._pieces.clear()
-        self._waiting = 0
+        self._file.write(self._waiting)
+        self._waiting = bytearray()
         return self._file
 
     def _write_and_commit(self) -> None:

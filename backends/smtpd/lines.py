@@ -31,13 +31,6 @@ class LineReader:
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
-    def take_rest(self) -> bytes:
-        """All bytes that wait; they are not going to be lines."""
-        rest = bytes(self._buffer)
-        self._buffer.clear()
-        self._searched = 0
-        return rest
-
     def next_line(self) -> bytes | None:
         """The next line, or None when its end has not come. Raises ProtocolError for one that is no command line."""
         end = self._buffer.find(b"\n", self._searched)

@@ -43,11 +43,12 @@ class MessageFile:
         self._place = maildir / "new" / name
         self._descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
-    def write(self, pieces: list[bytes]) -> None:
-        """Append the pieces, all of them."""
-        rest = memoryview(b"".join(pieces))
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+    def write(self, data: bytes | bytearray) -> None:
+        """Append all of it."""
+        with memoryview(data) as view:
+            done = 0
+            while done < len(view):
+                done += os.write(self._descriptor, view[done:])
 
     def commit(self) -> None:
         """On return the message is delivered and will outlive a power cut."""

@@ -182,7 +182,7 @@ def read_duration(value: object) -> float:
         return int(match[1]) * _UNITS[match[2] or "s"]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
         raise ValueError(f'{value!a:.60} is not a duration; write an integer and ms, s, m, h, d or w, like "300s"')
-    return float(value)
+    return round(float(value), 3)
 
 
 def _read_int(value: object) -> int:

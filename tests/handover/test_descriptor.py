@@ -12,21 +12,7 @@ import pytest
 
 from frontproxy.handover.descriptor import Saturated, Unreachable, hand_over, message_for
 from frontproxy.wire import pass_protocol
-from tests.fakes import FakeSmtpd, Visitors, open_descriptors
-
-NOBODY = 65534
-
-
-@contextlib.contextmanager
-def as_nobody() -> Iterator[None]:
-    """Root may connect to anything, so become somebody else for a moment."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
+from tests.fakes import FakeSmtpd, Visitors, as_nobody, open_descriptors
 
 
 @contextlib.contextmanager

@@ -200,8 +200,8 @@ def test_a_friend_waiting_in_the_nice_line_gets_a_place_freed_in_hostile_before_
     town: Town, visitors: Visitors
 ) -> None:
     town.fill(visitors, "nice", "hostile")
-    stranger = town.admit(visitors.session("192.0.2.2", score=4.0))
-    friend = town.admit(visitors.friend())
+    stranger = town.admit(visitors.session("192.0.2.2", score=4.0, accepted=1.0))
+    friend = town.admit(visitors.friend(accepted=2.0))
     assert [len(pool.line) for pool in town.pools] == [1, 1]
 
     town.end_one("hostile")
@@ -213,7 +213,7 @@ def test_a_friend_waiting_in_the_nice_line_gets_a_place_freed_in_hostile_before_
 def test_among_equals_of_two_lines_the_one_who_came_first_is_called(town: Town, visitors: Visitors) -> None:
     town.fill(visitors, "nice", "hostile")
     earlier = town.admit(visitors.session("192.0.2.2", score=10.0, accepted=1.0))
-    later = town.admit(visitors.session("192.0.2.3", score=10.0, pool="nice", standing="friend", accepted=2.0))
+    later = town.admit(visitors.friend("192.0.2.3", score=10.0, accepted=2.0))
     town.end_one("hostile")
 
     assert earlier.id in town.went()
@@ -387,6 +387,7 @@ def test_a_pool_that_is_gone_dismisses_its_line_and_serves_its_sessions_to_their
     assert town.told.ended == [served]
     town.end_one("hostile")
     assert len(town.pools.register) == 2, "those of the nice pool"
+    town.pools.tick(2.0)
     town.pools.tick(101.0)  # its last connection is closed, and so it goes
 
 
@@ -437,7 +438,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_every_session_is_given_a_place_or_a_reply_once_and_no_place_is_leaked(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]

@@ -114,6 +114,21 @@ def test_a_closed_socket_is_forgotten_although_its_number_comes_back(
         assert sweep.eldest() == "second"
 
 
+def test_a_closed_socket_is_forgotten_although_its_connection_lives_on_elsewhere(
+    sweep: Sweep[str], pair: tuple[socket.socket, socket.socket]
+) -> None:
+    """The kernel goes on reporting it as long as another descriptor, or another process, has it open."""
+    ours, theirs = pair
+    other, far_end = socket.socketpair()
+    with ours.dup(), far_end:
+        sweep.add(ours, "closed", deadline=10)
+        sweep.add(other, "open", deadline=10)
+        sweep.close(ours)
+        theirs.send(b"x")
+
+        assert sweep.readable() == []
+
+
 def test_closing_twice_does_no_harm(sweep: Sweep[str], pair: tuple[socket.socket, socket.socket]) -> None:
     sweep.add(pair[0], "item", deadline=1)
     sweep.close(pair[0])

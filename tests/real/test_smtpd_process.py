@@ -291,3 +291,12 @@ def _eventually(connect: Callable[[], socket.socket]) -> socket.socket:
         except (FileNotFoundError, ConnectionRefusedError):
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_a_child_that_cannot_deliver_says_so_in_its_log(parent: _Parent, tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file, and no folder")
+    with parent.child() as process:
+        _, log = process.communicate(timeout=10)
+    assert process.returncode == 78
+    assert log.startswith(b"event=smtpd_error what=")
+    assert b"smtpd.delivery: " in log

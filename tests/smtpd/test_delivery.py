@@ -111,7 +111,7 @@ def test_file_and_folder_are_synced_in_order(tmp_path: Path, monkeypatch: pytest
     maildir = Maildir(tmp_path)
     maildir.prepare()
     file = maildir.open("id", "host")
-    file.write([b"x"])
+    file.write(b"x")
     assert synced == []
     file.commit()
     assert synced == [tmp_path / "tmp" / "id.host", tmp_path / "new"]
