@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import json
 import socket
 import sys
@@ -41,6 +42,8 @@ class Failed(Exception):
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code (sysexits)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows something else
     try:
         options = _parser().parse_args(arguments)
         code: int = options.do(options)
@@ -62,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        _serve(_file(options))
+        trio.run(app.serve, _file(options), lambda text: print(text, flush=True))
     except InUseError as error:
         raise Failed(EX_OSERR, f"{error}; is another frontproxy running?") from None
     except PermissionError as error:
@@ -72,18 +75,6 @@ def _run(options: argparse.Namespace) -> int:
     except LookupError as error:
         raise Failed(EX_CONFIG, f"admin.group: {error}") from None
     return EX_OK
-
-
-def _serve(path: Path) -> None:
-    try:
-        trio.run(app.serve, path, lambda text: print(text, flush=True))
-    except ExceptionGroup as group:  # what is raised beside other tasks comes wrapped, once for each nursery
-        cause: Exception = group
-        while isinstance(cause, ExceptionGroup) and len(cause.exceptions) == 1:
-            cause = cause.exceptions[0]
-        if isinstance(cause, Mistaken):
-            raise cause from None
-        raise
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -179,6 +179,7 @@ async def _status(controls: Controls, arguments: list[str]) -> Answer:
         "configuration": str(proxy.setup.path),
         "warnings": [str(warning) for warning in proxy.setup.warnings],
         "uptime": round(proxy.clock.now() - proxy.started, 1),
+        "longest_stall": round(proxy.stalls.longest(), 4),
         "clock_error": round(proxy.clock.error(), 3),
         "waiting_room": {"waiting": len(proxy.room), "places": proxy.room.places},
         "pools": [

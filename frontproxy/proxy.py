@@ -33,6 +33,24 @@ FUTURE = 3600.0
 """Seconds an outcome may lie ahead of our clock."""
 
 
+class Stalls:
+    """How late the proxy's own pulse comes: the longest stall of the last one to two minutes, in seconds."""
+
+    def __init__(self) -> None:
+        self._now = self._before = 0.0
+        self._turns_at = 0.0
+
+    def note(self, late: float, now: float) -> None:
+        """The pulse came this late."""
+        if now >= self._turns_at:
+            self._before, self._now, self._turns_at = self._now, 0.0, now + 60
+        self._now = max(self._now, late)
+
+    def longest(self) -> float:
+        """Seconds in which nobody was judged."""
+        return max(self._now, self._before)
+
+
 class Proxy:
     """One running proxy. `clock` is wall time for what is remembered; everything short-lived is monotonic."""
 
@@ -47,6 +65,7 @@ class Proxy:
         self.pools = Pools(self)
         self.room = WaitingRoom(setup.config.listen.waiting_room)
         self.counters: Counter[str] = Counter()
+        self.stalls = Stalls()
         self.started = clock.now()
         self._ids = (f"{int(self.started):x}-{number:x}" for number in count(1))
 
@@ -264,15 +283,17 @@ class Proxy:
 
     async def run(self) -> None:
         """Do every TICK what no client waits for."""
-        seconds = 0.0
+        second = due = time.monotonic()
         while True:
             now = time.monotonic()
+            self.stalls.note(now - due, now)
             self.pools.tick(now)
             self.farewell.tick(now)
-            if now - seconds >= 1:
-                seconds = now
+            if now - second >= 1:
+                second = now
                 self.log.second()
             self.log.tick()
+            due = time.monotonic() + TICK
             await trio.sleep(TICK)
 
 

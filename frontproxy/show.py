@@ -110,6 +110,7 @@ def status(answer: Answer, options: Namespace) -> None:
         "waiting room": f"{room['waiting']}/{room['places']} {_gauge(room['waiting'], room['places'])}",
         "feeds": f"{feeds['connected']} connected, {feeds['lines']} outcomes, {feeds['bad_lines']} bad lines",
         "history": ", ".join(f"{name} {value}" for name, value in history.items()),
+        "longest stall": f"{answer['longest_stall'] * 1000:.1f} ms in the last minute",
         "lists": f"{answer['lists']['networks']} networks in {answer['lists']['lists']} lists",
         "counters": ", ".join(f"{name} {value}" for name, value in answer["counters"].items()),
     }

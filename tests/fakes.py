@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -169,6 +170,11 @@ def reset(client: socket.socket) -> None:
     """Close a TCP socket with a reset instead of an orderly end."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
+
+
+def await_readable(sock: socket.socket) -> None:
+    """What the other end did takes a moment to arrive, even on loopback."""
+    assert select.select([sock], [], [], PATIENCE)[0]
 
 
 def open_descriptors() -> int:

@@ -220,6 +220,19 @@ async def test_a_score_is_shown_and_exits_0(house: House, capsys: pytest.Capture
     assert "is told: 554 5.7.1 Access denied" in out
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+async def test_a_terminal_that_knows_no_blocks_shows_the_rest(
+    house: House, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding, write_through=True))
+
+    async with running(house) as command:
+        assert await command("score", FRIEND) == 0
+
+    assert "on your list friends" in written.getvalue().decode(encoding)
+
+
 async def test_json_is_one_line_for_each_answer(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     async with running(house) as command:
         assert await command("score", "--json", FRIEND, "nobody", STRANGER) == 64

@@ -9,7 +9,7 @@ import pytest
 
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.doors import Address, CannotListen, address_text, open_door
-from tests.fakes import open_descriptors
+from tests.fakes import await_readable, open_descriptors
 
 HAS_IPV6 = os.path.exists("/proc/net/if_inet6")  # noqa: PTH110
 
@@ -22,6 +22,7 @@ def test_a_door_accepts_connections_and_never_waits_for_one(host: str) -> None:
         with pytest.raises(BlockingIOError):
             door.accept()
         with socket.create_connection(door.getsockname()[:2]) as client:
+            await_readable(door)
             accepted, peer = door.accept()
             with accepted:
                 assert peer[:2] == client.getsockname()[:2]
@@ -39,6 +40,7 @@ def test_a_door_can_be_opened_again_at_once() -> None:
     with open_door(("127.0.0.1", 0), "config.toml") as door:
         address = door.getsockname()
         with socket.create_connection(address) as client:
+            await_readable(door)
             door.accept()[0].close()  # our side closes first, so the port stays in TIME-WAIT
             assert client.recv(1) == b""
     open_door(address, "config.toml").close()

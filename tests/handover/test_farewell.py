@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from frontproxy.handover.farewell import LINGER, LINGERING_LIMIT, Farewell
-from tests.fakes import open_descriptors, reset, tcp_pair
+from tests.fakes import await_readable, open_descriptors, reset, tcp_pair
 
 REPLY = "421 4.3.2 Come back later"
 LINE = b"421 4.3.2 Come back later\r\n"
@@ -50,6 +50,7 @@ def test_it_is_over_when_the_client_closes(farewell: Farewell, pair: tuple[socke
     assert len(farewell) == 1
 
     client.close()
+    await_readable(ours)
     farewell.tick(0.2)
     assert len(farewell) == 0
     assert ours.fileno() == -1
@@ -59,6 +60,7 @@ def test_it_is_over_when_the_client_resets(farewell: Farewell, pair: tuple[socke
     ours, client = pair
     farewell.reply(ours, REPLY, 0.0)
     reset(client)
+    await_readable(ours)
     farewell.tick(0.1)
 
     assert len(farewell) == 0
@@ -113,6 +115,7 @@ def test_what_a_client_says_after_the_reply_is_read_up_to_a_limit(
 def test_a_client_that_has_gone_costs_nothing(farewell: Farewell, pair: tuple[socket.socket, socket.socket]) -> None:
     ours, client = pair
     reset(client)
+    await_readable(ours)
     farewell.reply(ours, REPLY, 0.0)
 
     assert len(farewell) == 0
@@ -124,6 +127,7 @@ def test_a_client_that_has_ended_its_side_still_gets_the_reply(
 ) -> None:
     ours, client = pair
     client.shutdown(socket.SHUT_WR)
+    await_readable(ours)
     farewell.reply(ours, REPLY, 0.0)
     farewell.tick(0.1)
 

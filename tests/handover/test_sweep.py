@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from frontproxy.handover.sweep import Sweep
-from tests.fakes import open_descriptors, reset, tcp_pair
+from tests.fakes import await_readable, open_descriptors, reset, tcp_pair
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def test_a_reset_is_found(sweep: Sweep[str]) -> None:
     ours, client = tcp_pair()
     sweep.add(ours, "item", deadline=10)
     reset(client)
+    await_readable(ours)
 
     assert sweep.readable() == [(ours, "item")]
 

@@ -178,7 +178,8 @@ async def test_one_feed_too_many_is_turned_away_and_welcome_when_another_has_lef
             await first.send_all(encode(outcome(1)))
             await desk.until(lambda: desk.told == [1])
             async with await desk.feed() as second:
-                assert await second.receive_some() == b""
+                with trio.fail_after(PATIENCE):
+                    assert await second.receive_some() == b""
         assert [line["why"] for line in desk.logged] == ["1 feeds are connected"]
         await trio.testing.wait_all_tasks_blocked()
 
