@@ -287,7 +287,6 @@ async def serve(path: Path, say: Callable[[str], None]) -> None:
     Raises Mistaken for a configuration that cannot be used (CannotListen for an address), InUseError when another
     frontproxy holds the sockets, OSError when they cannot be made.
     """
-    import sys; sys.setswitchinterval(0.0005)
     with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals:
         setup = await load(path)
         config = setup.config

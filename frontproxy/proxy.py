@@ -283,7 +283,7 @@ class Proxy:
 
     async def run(self) -> None:
         """Do every TICK what no client waits for."""
-        second = due = time.monotonic()
+        second, due = 0.0, time.monotonic()
         while True:
             now = time.monotonic()
             self.stalls.note(now - due, now)

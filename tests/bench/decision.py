@@ -1,6 +1,6 @@
 """What a decision costs: lists with a million networks, history with a million clients, the shipped rules.
 
-Run it alone: `python -m tests.bench.decision [CLIENTS [NETWORKS]]`. CPU time of this process in microseconds, medians of
+Run it alone: `python -m tests.bench.decision [CLIENTS [NETWORKS]]`. CPU time of this process in us, medians of
 seven rounds; the budget is 60 us.
 """
 
