@@ -14,6 +14,8 @@ LINE_LIMIT = 4096
 PEERS_LIMIT = 32
 READ_WITHIN = 10.0
 """Seconds a peer may take to read an answer."""
+IDLE = 600.0
+"""Seconds a peer may say nothing, so that forgotten ones do not keep others out."""
 _CHUNK = 8192
 
 
@@ -51,15 +53,19 @@ class AdminSocket:
                 else:
                     await self._converse(stream)
             except (trio.BrokenResourceError, trio.TooSlowError):
-                pass  # it went away, or did not read
+                pass  # it went away, or did not read, or has nothing to say
             finally:
                 self._peers -= 1
 
     async def _converse(self, stream: trio.SocketStream) -> None:
         lines = Lines(LINE_LIMIT)
-        while data := await stream.receive_some(_CHUNK):
-            for line in lines.feed(bytes(data)):
+        while data := await self._receive(stream):
+            for line in lines.feed(data):
                 await self._send(stream, await self._answer(line))
+
+    async def _receive(self, stream: trio.SocketStream) -> bytes:
+        with trio.fail_after(IDLE):
+            return bytes(await stream.receive_some(_CHUNK))
 
     async def _answer(self, line: bytes | None) -> dict[str, Any]:
         if line is None:

@@ -29,6 +29,8 @@ LINE_LIMIT = 16 * 1024
 _CHUNK = 16 * 1024
 _generations = itertools.count(1)
 P = TypeVar("P")
+Died = Callable[[str, float], int]
+"""Is told the socket of a process that has ended, and the seconds until the next one; returns the sessions lost."""
 
 
 class Smtpd:
@@ -61,7 +63,7 @@ class Smtpd:
         """Of the process that serves now."""
         return self._process.pid if self._process else None
 
-    async def run(self, log: Callable[..., None], died: Callable[[str], int], raw: Callable[[str], None]) -> None:
+    async def run(self, log: Callable[..., None], died: Died, raw: Callable[[str], None]) -> None:
         """Keep one process serving until `retire` or `drain`; `died` is told the socket's path each time one ends."""
         pause = SHORTEST_PAUSE
         try:
@@ -70,14 +72,14 @@ class Smtpd:
                 code = await self._run_once(log, raw)
                 lived = trio.current_time() - began
                 await trio.sleep(LAST_WORDS)
-                lost = died(str(self.path))
+                pause = SHORTEST_PAUSE if lived > SOUND_AFTER else min(pause * 2, LONGEST_PAUSE)
+                lost = died(str(self.path), pause)
                 if self._retired.is_set():
                     break
-                pause = SHORTEST_PAUSE if lived > SOUND_AFTER else min(pause * 2, LONGEST_PAUSE)
                 log("smtpd", state="died", name=self.name, code=code, lost_sessions=lost, again_in=pause)
                 with trio.move_on_after(pause):
                     await self._retired.wait()
-                    died(str(self.path))  # and with it those who waited at its door for the next process
+                    died(str(self.path), 0)  # and with it those who waited at its door for the next process
         finally:
             self._close_door()
             self.ended.set()

@@ -18,9 +18,9 @@ from frontproxy import app, show
 from frontproxy.core import config
 from frontproxy.core.config_values import Config
 from frontproxy.core.mistakes import Mistaken
-from frontproxy.doors import CannotListen
+from frontproxy.doors import Address, CannotListen, address_text
 from frontproxy.local import InUseError
-from frontproxy.setup import load, read
+from frontproxy.setup import Setup, load, read
 
 EX_OK = 0
 EX_USAGE = 64
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        trio.run(app.serve, _file(options), lambda text: print(text, flush=True))
+        trio.run(app.serve, _file(options), _greet)
     except InUseError as error:
         raise Failed(EX_OSERR, f"{error}; is another frontproxy running?") from None
     except PermissionError as error:
@@ -75,6 +75,12 @@ def _run(options: argparse.Namespace) -> int:
     except LookupError as error:
         raise Failed(EX_CONFIG, f"admin.group: {error}") from None
     return EX_OK
+
+
+def _greet(setup: Setup, addresses: list[Address]) -> None:
+    domains = setup.config.smtpd.get("domains") or ["example.com"]
+    listening = [address_text(address) for address in addresses]
+    print(show.greeting(listening, setup.config.mode, setup.mailbox, domains[0], setup.config.listen.pause), flush=True)
 
 
 def _check(options: argparse.Namespace) -> int:

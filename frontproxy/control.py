@@ -4,21 +4,21 @@ Each takes the proxy and words, and returns the fields of its answer; `Refused` 
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-import frontproxy
 from frontproxy.core import address, durations, history, scoring
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.handover.pool import Pool
-from frontproxy.learn.report import FeedsHeard
 from frontproxy.memory.pins import Pin
 from frontproxy.proxy import Proxy
+from frontproxy.status import Watched, status_of
 
 Answer = dict[str, Any]
 CLIENTS_SHOWN = 10
+_LONGEST = 10 * 365 * 86400.0
 
 
 class Refused(Exception):
@@ -35,12 +35,10 @@ class Controls:
     """What the verbs act upon."""
 
     proxy: Proxy
-    feeds: FeedsHeard
+    watched: Watched
     reload: Callable[[], Awaitable[list[str]]]
     """Build and swap the Setup; returns remarks, raises Mistaken."""
     drain: Callable[[], None]
-    servers: Callable[[], Sequence[Mapping[str, Any]]]
-    """The bundled smtpds and how they are."""
 
 
 async def answer(controls: Controls, words: Sequence[str]) -> Answer:
@@ -171,44 +169,7 @@ async def _drain(controls: Controls, arguments: list[str]) -> Answer:
 async def _status(controls: Controls, arguments: list[str]) -> Answer:
     if arguments:
         raise Refused("usage", "usage: status")
-    proxy = controls.proxy
-    now = time.monotonic()
-    return {
-        "version": frontproxy.__version__,
-        "mode": proxy.setup.config.mode,
-        "configuration": str(proxy.setup.path),
-        "warnings": [str(warning) for warning in proxy.setup.warnings],
-        "uptime": round(proxy.clock.now() - proxy.started, 1),
-        "longest_stall": round(proxy.stalls.longest(), 4),
-        "clock_error": round(proxy.clock.error(), 3),
-        "waiting_room": {"waiting": len(proxy.room), "places": proxy.room.places},
-        "pools": [
-            {
-                "name": pool.name,
-                "taken": pool.places.taken,
-                "places": pool.places.sessions,
-                "waiting": len(pool.line),
-                "longest_wait": round(pool.longest_wait(now), 1),
-                "handover_time": round(max(pool.handover_time, pool.longest_handover(now)), 4),
-                "stress": pool.stress.on,
-                "backends": [
-                    {"name": backend.name, "sessions": backend.sessions, "down": backend.failed_for or None}
-                    for backend in pool.backends
-                ],
-            }
-            for pool in proxy.pools
-        ],
-        "servers": list(controls.servers()),
-        "feeds": {
-            "connected": controls.feeds.connected,
-            "lines": controls.feeds.lines,
-            "bad_lines": controls.feeds.bad_lines,
-            "silent_for": round(now - controls.feeds.last_line, 1) if controls.feeds.last_line else None,
-        },
-        "history": proxy.memory.status(),
-        "lists": {"networks": proxy.setup.lists.entries, "lists": len(proxy.setup.config.lists)},
-        "counters": {**dict(sorted(proxy.counters.items())), "log_lines_dropped": proxy.log.dropped_in_all},
-    }
+    return status_of(controls.proxy, controls.watched)
 
 
 _VERBS: dict[str, Callable[[Controls, list[str]], Awaitable[Answer]]] = {
@@ -261,9 +222,12 @@ def _options(arguments: list[str], known: set[str], usage: str) -> dict[str, str
 
 def _duration(text: str) -> float:
     try:
-        return durations.parse_duration(text)
+        seconds = durations.parse_duration(text)
     except ValueError as error:
-        raise Refused("usage", str(error)) from None
+        raise Refused("usage", f"{error}; write 90s, 10m, 1h or 7d") from None
+    if seconds > _LONGEST:
+        raise Refused("usage", f"{text} is too long; leave it out for ever")
+    return seconds
 
 
 def _shown_pin(pin: Pin) -> Answer:

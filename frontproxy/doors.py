@@ -2,6 +2,9 @@
 
 import errno
 import socket
+from collections.abc import Awaitable, Callable, Iterable
+
+import trio
 
 from frontproxy.core.mistakes import Mistake, Mistaken
 
@@ -30,6 +33,40 @@ def address_text(address: Address) -> str:
     """`192.0.2.1:25` or `[2001:db8::1]:25`."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Door:
+    """One listening TCP socket, and whoever serves it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._scope = trio.CancelScope()
+        self.address: Address = sock.getsockname()[:2]
+        """Where it really listens: port 0 has become a free one."""
+
+    async def serve(self, listen: Callable[[socket.socket], Awaitable[None]]) -> None:
+        """Let `listen` have the socket until the door is closed."""
+        with self._scope:
+            await listen(self._socket)
+
+    def close(self) -> None:
+        """Nobody comes in any more."""
+        self._scope.cancel()
+        trio.lowlevel.notify_closing(self._socket)
+        self._socket.close()
+
+
+def open_doors(addresses: Iterable[Address], file: str) -> dict[Address, Door]:
+    """A door for each address, or none at all: raises CannotListen, naming the configuration file."""
+    opened: dict[Address, Door] = {}
+    try:
+        for address in addresses:
+            opened[address] = Door(open_door(address, file))
+    except CannotListen:
+        for door in opened.values():
+            door.close()
+        raise
+    return opened
 
 
 def open_door(address: Address, file: str) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import grp
 import os
 import pwd
@@ -32,13 +33,35 @@ def bind_local(path: Path, *, mode: int, group: str = "", backlog: int = 128) ->
     file is in the way, LookupError for an unknown group.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _remove_if_stale(path)
-        return _bind(path, mode, group, backlog)
+        _make_folder(path.parent, group)
+        with _only_one_at_a_time(path.parent):
+            _remove_if_stale(path)
+            return _bind(path, mode, group, backlog)
     except OSError as error:
         if error.errno and not error.filename:  # errors of sockets do not say where
             error.filename = str(path)
         raise
+
+
+def _make_folder(folder: Path, group: str) -> None:
+    """A folder of our own, that the group may pass through to reach the socket."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, mode=0o700)
+    if group:
+        os.chown(folder, -1, grp.getgrnam(group).gr_gid)
+        folder.chmod(0o710)
+
+
+@contextlib.contextmanager
+def _only_one_at_a_time(folder: Path) -> Iterator[None]:
+    """Two programs that start at once must not take each other's new socket for a stale one."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _bind(path: Path, mode: int, group: str, backlog: int) -> socket.socket:

@@ -5,16 +5,12 @@ Everything here is synchronous: a verdict, a place and a handover cost no task a
 
 import time
 from collections import Counter
-from dataclasses import replace
 from itertools import count
 from socket import socket
-
-import trio
 
 from frontproxy.clock import AnchoredClock
 from frontproxy.core import address, evidence, history, scoring
 from frontproxy.core.census import Census
-from frontproxy.core.outcome import weigh
 from frontproxy.core.session import Session
 from frontproxy.core.verdict import Verdict
 from frontproxy.handover.backends import Given
@@ -25,30 +21,6 @@ from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile, Keys
 from frontproxy.setup import Setup
 from frontproxy.waiting_room import WaitingRoom
-from frontproxy.wire.outcome_line import OutcomeLine
-
-TICK = 0.025
-"""Seconds between two looks at what no client waits for."""
-FUTURE = 3600.0
-"""Seconds an outcome may lie ahead of our clock."""
-
-
-class Stalls:
-    """How late the proxy's own pulse comes: the longest stall of the last one to two minutes, in seconds."""
-
-    def __init__(self) -> None:
-        self._now = self._before = 0.0
-        self._turns_at = 0.0
-
-    def note(self, late: float, now: float) -> None:
-        """The pulse came this late."""
-        if now >= self._turns_at:
-            self._before, self._now, self._turns_at = self._now, 0.0, now + 60
-        self._now = max(self._now, late)
-
-    def longest(self) -> float:
-        """Seconds in which nobody was judged."""
-        return max(self._now, self._before)
 
 
 class Proxy:
@@ -65,7 +37,6 @@ class Proxy:
         self.pools = Pools(self)
         self.room = WaitingRoom(setup.config.listen.waiting_room)
         self.counters: Counter[str] = Counter()
-        self.stalls = Stalls()
         self.started = clock.now()
         self._ids = (f"{int(self.started):x}-{number:x}" for number in count(1))
 
@@ -189,112 +160,6 @@ class Proxy:
     def session_ended(self, given: Given) -> None:
         """A session that was given away has ended."""
         self.census.left(given.client)
-
-    # What feeds and children tell
-
-    def outcome(self, line: OutcomeLine) -> None:
-        """How a session ended; it frees its place and becomes history."""
-        try:
-            self._take_outcome(line)
-        except Exception as error:  # noqa: BLE001  a bug in learning must not end the proxy
-            self.log.bug("outcome", error, client=line.client)
-            self.counters["bugs"] += 1
-
-    def _take_outcome(self, line: OutcomeLine) -> None:
-        if line.ended > self.clock.now() + FUTURE:
-            self.counters["outcomes_from_the_future"] += 1
-            self.log.often("outcome_refused", "future", client=line.client, ended=line.ended)
-            return
-        given = self.pools.register.find(line)
-        if given is None:
-            self._foreign_outcome(line)
-        elif given.has_ended:
-            self.counters["outcomes_repeated"] += 1
-        else:
-            given.has_ended = True
-            self.counters["outcomes"] += 1
-            self.pools.ended(given, time.monotonic())
-            self._learn(given, line)
-
-    def _foreign_outcome(self, line: OutcomeLine) -> None:
-        self.counters["outcomes_unmatched"] += 1
-        if not self.setup.config.learn.foreign:
-            return
-        try:
-            packed = address.pack(line.client)
-        except address.AddressError:
-            self.counters["outcome_lines_bad"] += 1
-            return
-        verdict = self.judge_guarded(packed, address.unpack(packed))
-        self._remember(packed, verdict, line)
-
-    def _learn(self, given: Given, line: OutcomeLine) -> None:
-        good, bad = self._remember(given.packed, given.verdict, line, early=given.early)
-        self.log(
-            "outcome",
-            session=given.id,
-            client=given.address,
-            port=given.port,
-            pool=given.pool,
-            end=line.end,
-            messages=line.messages,
-            recipients=line.recipients,
-            refused=line.refused,
-            bad_commands=line.bad_commands or None,
-            good=good,
-            bad=bad,
-            seconds=round(time.monotonic() - given.given_at, 1),
-        )
-
-    def _remember(
-        self, packed: bytes, verdict: Verdict, line: OutcomeLine, *, early: bool = False
-    ) -> tuple[float, float]:
-        """Turn one outcome into history; the units of good and bad that it was worth."""
-        if verdict.learning == "none":
-            return 0.0, 0.0
-        if early and not line.early:
-            line = replace(line, early=True)
-        weight = weigh(line, forwarder=verdict.learning == "forwarder")
-        if weight.good or weight.bad:
-            place = self.setup.geo.find(address.unpack(packed))
-            keys = Keys(address.client_of(packed), address.network_of(packed), place.asn)
-            now = min(line.ended, self.clock.now())
-            learned = history.learn(
-                *self.memory.recall(keys),
-                good=weight.good,
-                bad=weight.bad,
-                now=now,
-                forgetting=self.setup.forgetting,
-                asn_known=place.asn != 0,
-            )
-            self.memory.remember(keys, *learned)
-        return weight.good, weight.bad
-
-    def server_died(self, path: str) -> int:
-        """A bundled smtpd has died: the sessions it had taken are lost; how many."""
-        lost = self.pools.server_died(path, time.monotonic())
-        for given in lost:
-            given.has_ended = True
-            self.counters["lost"] += 1
-            self.log("lost", session=given.id, client=given.address, port=given.port, pool=given.pool)
-        return len(lost)
-
-    # The pulse
-
-    async def run(self) -> None:
-        """Do every TICK what no client waits for."""
-        second, due = 0.0, time.monotonic()
-        while True:
-            now = time.monotonic()
-            self.stalls.note(now - due, now)
-            self.pools.tick(now)
-            self.farewell.tick(now)
-            if now - second >= 1:
-                second = now
-                self.log.second()
-            self.log.tick()
-            due = time.monotonic() + TICK
-            await trio.sleep(TICK)
 
 
 def _reasons(verdict: Verdict) -> str:

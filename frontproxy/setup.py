@@ -4,8 +4,6 @@ Building it may take a while and may fail, with every mistake at once; having it
 """
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 
 import trio
 
-import frontproxy
 from frontproxy.core import config
 from frontproxy.core.config_values import Config
 from frontproxy.core.evidence import Listed
@@ -22,9 +19,10 @@ from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.core.toml_lines import key_lines, line_of
 from frontproxy.observe.geo import GeoBook
 from frontproxy.observe.lists import ListBook, ListSource, compile_lists, empty_book
+from frontproxy.programs import command, environment
 
-SMTPD = (sys.executable, "-P", "-m", "backends.smtpd")
-"""The command of the bundled smtpd."""
+SMTPD = "backends.smtpd"
+"""The module of the bundled smtpd."""
 CHECK_WITHIN = 30.0
 
 
@@ -53,13 +51,6 @@ class Setup:
         """Let go of lists and databases."""
         self.lists.close()
         self.geo.close()
-
-
-def environment() -> dict[str, str]:
-    """Where our child processes find this very frontproxy, installed or not."""
-    home = str(Path(frontproxy.__file__).parent.parent)
-    others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home}
 
 
 def personalities(settings: Config) -> list[str]:
@@ -165,7 +156,7 @@ async def _ask_smtpd(question: bytes, file: str) -> dict[str, Any]:
     try:
         with trio.move_on_after(CHECK_WITHIN):
             done = await trio.run_process(
-                [*SMTPD, "--check"],
+                command(SMTPD, "--check"),
                 stdin=question,
                 capture_stdout=True,
                 capture_stderr=True,

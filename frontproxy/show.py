@@ -122,6 +122,23 @@ def status(answer: Answer, options: Namespace) -> None:
         _print(Text(_escaped(f"warning: {warning}"), "yellow"))
 
 
+def greeting(addresses: list[str], mode: str, mailbox: str, domain: str, pause: float) -> str:
+    """What a person at the terminal wants to know when frontproxy has started."""
+    lines = [f"frontproxy listens on {', '.join(addresses)} ({mode})"]
+    if mailbox:
+        lines.append(f"mail goes to  {mailbox} (a Maildir)")
+    if mailbox and addresses:
+        host, _, port = addresses[0].rpartition(":")
+        host = host.strip("[]")
+        program = (
+            f"import smtplib; smtplib.SMTP('{host}', {port})"
+            f".sendmail('me@example.org', 'you@{domain}', 'Subject: hello\\n\\nHello.')"
+        )
+        lines.append(f'try it        python3 -c "{program}"')
+        lines.append(f"then          frontproxy score {host}  (a stranger waits {pause:g} s for its greeting)")
+    return "\n".join(map(_escaped, lines))
+
+
 def _backend(backend: Answer) -> str:
     state = f"DOWN: {backend['down']}" if backend["down"] else str(backend["sessions"])
     return f"{backend['name']} ({state})"

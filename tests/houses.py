@@ -26,9 +26,11 @@ from frontproxy.memory.sqlite import HistoryFile, Keys
 from frontproxy.observe.geo import GeoBook
 from frontproxy.observe.list_compiler import compile_into
 from frontproxy.observe.lists import ListBook, ListSource
+from frontproxy.outcomes import Outcomes
 from frontproxy.proxy import Proxy
 from frontproxy.session import arrive
 from frontproxy.setup import Setup
+from frontproxy.status import Watched
 from frontproxy.wire.outcome_line import OutcomeLine
 from tests.fakes import PATIENCE, FakeSmtpd, tcp_pair
 
@@ -123,6 +125,7 @@ class House:
             folder / "history.sqlite3", limit=1000, forgetting=setup.forgetting, log=self.log, clock=clock.now
         )
         self.proxy = Proxy(setup, memory, Pins.load(folder / "pins.toml"), self.log, clock)
+        self.outcomes = Outcomes(self.proxy)
         self.proxy.pools.configure(setup.config, paths, time.monotonic())
         self._ports = iter(range(1024, 65536))
 
@@ -216,8 +219,11 @@ def controls_of(house: House, deeds: Deeds | None = None) -> Controls:
 
     return Controls(
         proxy=house.proxy,
-        feeds=FeedsHeard(connected=1, lines=7),
+        watched=Watched(
+            feeds=FeedsHeard(connected=1, lines=7),
+            servers=lambda: [{"name": "smtpd-nice-nice", "pid": os.getpid()}],
+            longest_stall=lambda: 0.003,
+        ),
         reload=reload,
         drain=lambda: done.drained.append("drain"),
-        servers=lambda: [{"name": "smtpd-nice-nice", "pid": os.getpid()}],
     )

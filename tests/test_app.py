@@ -12,6 +12,7 @@ import trio
 
 from frontproxy import app
 from frontproxy.clock import AnchoredClock
+from frontproxy.doors import Address
 from frontproxy.log import Log
 from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.setup import Setup
@@ -28,7 +29,7 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "config.toml"
-        self.greeting = ""
+        self.addresses: list[Address] = []
         self._stream: trio.SocketStream | None = None
 
     def write(self, text: str = "", *addresses: str) -> None:
@@ -60,13 +61,13 @@ async def running(folder: Path) -> AsyncIterator[Operator]:
     operator.write()
     ready = trio.Event()
 
-    def say(text: str) -> None:
-        operator.greeting = text
+    def greet(_setup: Setup, addresses: list[Address]) -> None:
+        operator.addresses = addresses
         ready.set()
 
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(app.serve, operator.path, say)
+            nursery.start_soon(app.serve, operator.path, greet)
             await ready.wait()
             yield operator
             with suppress(trio.BrokenResourceError, EOFError):  # it has drained already
@@ -141,7 +142,7 @@ async def test_the_limits_of_history_change_with_a_reload(tmp_path: Path, monkey
 
 async def test_nobody_can_open_the_doors_again_while_it_drains(tmp_path: Path) -> None:
     async with running(tmp_path) as operator:
-        port = int(operator.greeting.partition("127.0.0.1:")[2].split()[0])
+        [(_host, port)] = operator.addresses
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:  # a lingering stranger
             while (await operator.ask("status"))["waiting_room"]["waiting"] == 0:
                 await trio.lowlevel.checkpoint()

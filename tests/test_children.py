@@ -74,7 +74,7 @@ class Ear:
         self._news.set()
         self._news = trio.Event()
 
-    def died(self, path: str) -> int:
+    def died(self, path: str, _again_in: float) -> int:
         self.deaths.append(path)
         return 7
 

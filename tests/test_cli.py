@@ -20,7 +20,9 @@ import frontproxy
 from frontproxy import app, cli
 from frontproxy.admin import AdminSocket
 from frontproxy.core.mistakes import Mistake, Mistaken
+from frontproxy.doors import Address
 from frontproxy.local import bind_local
+from frontproxy.setup import Setup
 from tests.fakes import PATIENCE
 from tests.houses import BANNED, FRIEND, STRANGER, WALL, Deeds, House, controls_of, house
 
@@ -369,7 +371,7 @@ def test_ctrl_c_and_a_reader_that_goes_away_are_no_bugs(
 def test_it_runs_until_sigterm_and_leaves_no_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = '[listen]\naddresses = ["127.0.0.1:0"]\n' + POOLS.format(tmp_path)
 
-    def end(_text: str) -> None:
+    def end(_setup: Setup, _addresses: list[Address]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     trio.run(app.serve, Path(written(tmp_path, text)), end)

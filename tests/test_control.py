@@ -102,10 +102,10 @@ async def test_a_request_that_cannot_be_served_says_why(house: House, request_li
 
 async def test_clients_are_ranked_three_ways(house: House) -> None:
     for address, messages in ((STRANGER, 1), ("198.51.100.1", 5)):
-        house.proxy.outcome(outcome(house.given(address), messages=messages))
+        house.outcomes.hear(outcome(house.given(address), messages=messages))
     given = house.given("198.51.100.2")
     given.early = True
-    house.proxy.outcome(outcome(given))
+    house.outcomes.hear(outcome(given))
 
     answer = await ask(house, "clients")
 
@@ -171,7 +171,7 @@ async def test_a_pin_that_cannot_be_written_is_not_made(house: House, verb: str)
 
 
 async def test_who_is_forgotten_is_a_stranger_again(house: House) -> None:
-    house.proxy.outcome(outcome(house.given(STRANGER), messages=1))
+    house.outcomes.hear(outcome(house.given(STRANGER), messages=1))
 
     assert await ask(house, f"forget {STRANGER}") == {"client": STRANGER, "known": True}
     assert house.knowledge(STRANGER) == (0.0, 0.0)
@@ -242,6 +242,7 @@ async def test_status_tells_how_everything_is(house: House) -> None:
         "warnings",
         "uptime",
         "clock_error",
+        "longest_stall",
         "waiting_room",
         "pools",
         "servers",

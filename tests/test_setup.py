@@ -8,7 +8,8 @@ import pytest
 from frontproxy import setup
 from frontproxy.core.address import pack
 from frontproxy.core.mistakes import Mistaken
-from frontproxy.setup import environment, load, personalities, read
+from frontproxy.programs import environment
+from frontproxy.setup import load, personalities, read
 
 POOLS = '[pool.nice]\nbackends = ["pass:/run/nice"]\n[pool.hostile]\nbackends = ["pass:/run/hostile"]\n'
 
@@ -22,7 +23,7 @@ def written(folder: Path, text: str) -> Path:
 def fake_smtpd(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     script = folder / "smtpd.py"
     script.write_text(f"import json, sys\nassert sys.argv[1:] == ['--check']\n{program}\n")
-    monkeypatch.setattr(setup, "SMTPD", (sys.executable, "-IS", str(script)))
+    monkeypatch.setattr(setup, "command", lambda *_words: [sys.executable, "-IS", str(script)])
 
 
 async def mistakes_of(path: Path) -> list[str]:
@@ -32,7 +33,7 @@ async def mistakes_of(path: Path) -> list[str]:
 
 
 async def test_a_setup_without_the_bundled_smtpd_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setup, "SMTPD", ("/nowhere",))
+    monkeypatch.setattr(setup, "command", lambda *_words: ["/nowhere"])
 
     loaded = await load(written(tmp_path, POOLS))
 
@@ -122,7 +123,7 @@ async def test_an_smtpd_that_does_not_answer_is_a_mistake_and_no_crash(
 async def test_an_smtpd_that_cannot_be_started_is_a_mistake_and_no_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(setup, "SMTPD", ("/nowhere/smtpd",))
+    monkeypatch.setattr(setup, "command", lambda *_words: ["/nowhere/smtpd"])
 
     (told,) = await mistakes_of(written(tmp_path, ""))
 

@@ -53,6 +53,7 @@ def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
         "warnings": [text],
         "uptime": 93784.5,
         "clock_error": 0.0,
+        "longest_stall": 0.003,
         "waiting_room": {"waiting": 3, "places": 5000},
         "pools": [
             {

@@ -38,6 +38,10 @@ class Backend:
         self._again_at = now + self._pause
         return first
 
+    def rest(self, why: str, until: float) -> None:
+        """Leave it alone until then, although its socket would take more."""
+        self.failed_for, self._again_at = why, until
+
     def answered(self) -> bool:
         """It took a session. True if it had failed before."""
         recovered = bool(self.failed_for)

@@ -108,6 +108,13 @@ class Pools:
             self.ended(given, now)
         return lost
 
+    def rest(self, path: str, why: str, until: float) -> None:
+        """Leave the server at a handover socket alone until then."""
+        for pool in self:
+            for backend in pool.backends:
+                if backend.path == path:
+                    backend.rest(why, until)
+
     def tick(self, now: float) -> None:
         """What no client waits for: taken notices, impatience, stress, backends that may be asked again."""
         self._sweep_taken(now)

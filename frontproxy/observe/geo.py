@@ -9,7 +9,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.observe.geo_check import DAMAGE, Report, open_reader
 from frontproxy.observe.geo_record import NOWHERE, Place, complete
 from frontproxy.observe.memfile import give_back
+from frontproxy.programs import command, environment
 
 __all__ = ["Database", "GeoBook", "GeoFile", "Place"]
 
@@ -172,16 +172,16 @@ def _copy(path: Path, descriptor: int) -> int:
 
 def _check(descriptor: int) -> Report:
     """Read the database in a process of its own, so that it is not the proxy who dies of it."""
-    command = [sys.executable, "-P", "-m", "frontproxy.observe.geo_check", str(descriptor)]
     try:
         ended = subprocess.run(
-            command,
+            command("frontproxy.observe.geo_check", str(descriptor)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
             pass_fds=(descriptor,),
             start_new_session=True,
             timeout=CHECK_TIMEOUT,
+            env=environment(),
         )
     except subprocess.TimeoutExpired:
         return Report(f"reading it takes more than {CHECK_TIMEOUT} seconds", complete=False)

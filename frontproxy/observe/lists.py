@@ -7,7 +7,6 @@ clients.
 
 import mmap
 import os
-import sys
 import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.observe.list_compiler import ListSource, Result, order_to_json
 from frontproxy.observe.list_table import SECTIONS, Table
 from frontproxy.observe.memfile import give_back
+from frontproxy.programs import command, environment
 
 __all__ = ["ListBook", "ListSource", "Match", "compile_lists", "empty_book"]
 
@@ -98,17 +98,16 @@ async def compile_lists(sources: Sequence[ListSource]) -> ListBook:
 
 
 async def _compiled(order: bytes, descriptor: int) -> Result:
-    # -P: nothing that lies in the working folder is imported. A session of its own: Ctrl-C is for the proxy.
-    command = [sys.executable, "-P", "-m", "frontproxy.observe.list_compiler", str(descriptor)]
     with trio.move_on_after(COMPILE_LIMIT):
         ended = await trio.run_process(
-            command,
+            command("frontproxy.observe.list_compiler", str(descriptor)),
             stdin=order,
             capture_stdout=True,
             capture_stderr=True,
             check=False,
             pass_fds=(descriptor,),
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C is for the proxy
+            env=environment(),
         )
         return _checked(ended)
     raise _failed(f"the compiler was not done after {COMPILE_LIMIT} seconds")

@@ -1,0 +1,119 @@
+"""What becomes of sessions given away: their outcomes free places and become history."""
+
+import time
+from dataclasses import replace
+
+from frontproxy.core import address, history
+from frontproxy.core.outcome import weigh
+from frontproxy.core.verdict import Verdict
+from frontproxy.handover.backends import Given
+from frontproxy.memory.sqlite import Keys
+from frontproxy.proxy import Proxy
+from frontproxy.wire.outcome_line import OutcomeLine
+
+FUTURE = 3600.0
+"""Seconds an outcome may lie ahead of our clock."""
+CRASHING = 1.0
+"""A server that is started again only after so many seconds gets nothing in between."""
+
+
+class Outcomes:
+    """Hears of the ends of sessions, from feeds and from those who watch the servers."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    def hear(self, line: OutcomeLine) -> None:
+        """One outcome line; a bug in learning is logged and costs neither a place nor the proxy."""
+        try:
+            self._take(line)
+        except Exception as error:  # noqa: BLE001  a bug in learning must not end the proxy
+            self._proxy.log.bug("outcome", error, client=line.client)
+            self._proxy.counters["bugs"] += 1
+
+    def server_died(self, path: str, again_in: float) -> int:
+        """A bundled smtpd has died: the sessions it had taken are lost. It is started again in so many seconds.
+
+        Returns how many were lost.
+        """
+        now = time.monotonic()
+        lost = self._proxy.pools.server_died(path, now)
+        for given in lost:
+            given.has_ended = True
+            self._proxy.counters["lost"] += 1
+            self._proxy.log("lost", session=given.id, client=given.address, port=given.port, pool=given.pool)
+        if again_in >= CRASHING:
+            self._proxy.pools.rest(path, "its process dies again and again", now + again_in)
+        return len(lost)
+
+    def _take(self, line: OutcomeLine) -> None:
+        given = self._proxy.pools.register.find(line)
+        if given is None:
+            self._count("unmatched")
+        elif given.has_ended:
+            self._count("repeated")
+            return
+        else:
+            given.has_ended = True
+            self._count("")
+            self._proxy.pools.ended(given, time.monotonic())
+        if line.ended > self._proxy.clock.now() + FUTURE:
+            self._count("from_the_future")
+            self._proxy.log.often("outcome_refused", "future", client=line.client, ended=line.ended)
+        elif given is not None:
+            self._learn(given, line)
+        elif self._proxy.setup.config.learn.foreign:
+            self._learn_foreign(line)
+
+    def _count(self, kind: str) -> None:
+        self._proxy.counters[f"outcomes_{kind}" if kind else "outcomes"] += 1
+
+    def _learn_foreign(self, line: OutcomeLine) -> None:
+        try:
+            packed = address.pack(line.client)
+        except address.AddressError:
+            self._proxy.counters["outcome_lines_bad"] += 1
+            return
+        self._remember(packed, self._proxy.judge_guarded(packed, address.unpack(packed)), line)
+
+    def _learn(self, given: Given, line: OutcomeLine) -> None:
+        good, bad = self._remember(given.packed, given.verdict, line, early=given.early)
+        self._proxy.log(
+            "outcome",
+            session=given.id,
+            client=given.address,
+            port=given.port,
+            pool=given.pool,
+            end=line.end,
+            messages=line.messages,
+            recipients=line.recipients,
+            refused=line.refused,
+            bad_commands=line.bad_commands or None,
+            good=good,
+            bad=bad,
+            seconds=round(time.monotonic() - given.given_at, 1),
+        )
+
+    def _remember(
+        self, packed: bytes, verdict: Verdict, line: OutcomeLine, *, early: bool = False
+    ) -> tuple[float, float]:
+        """Turn one outcome into history; the units of good and bad that it was worth."""
+        if verdict.learning == "none":
+            return 0.0, 0.0
+        if early and not line.early:
+            line = replace(line, early=True)
+        weight = weigh(line, forwarder=verdict.learning == "forwarder")
+        if weight.good or weight.bad:
+            place = self._proxy.setup.geo.find(address.unpack(packed))
+            keys = Keys(address.client_of(packed), address.network_of(packed), place.asn)
+            now = min(line.ended, self._proxy.clock.now())
+            learned = history.learn(
+                *self._proxy.memory.recall(keys),
+                good=weight.good,
+                bad=weight.bad,
+                now=now,
+                forgetting=self._proxy.setup.forgetting,
+                asn_known=place.asn != 0,
+            )
+            self._proxy.memory.remember(keys, *learned)
+        return weight.good, weight.bad

@@ -1,0 +1,54 @@
+"""The pulse: what no client waits for, done in one go every few dozen milliseconds."""
+
+import time
+
+import trio
+
+from frontproxy.proxy import Proxy
+
+TICK = 0.025
+"""Seconds between two beats."""
+_MINUTE = 60.0
+
+
+class Stalls:
+    """How late the pulse comes: the longest stall of the last one to two minutes, in seconds."""
+
+    def __init__(self) -> None:
+        self._this_minute = self._last_minute = 0.0
+        self._turns_at = 0.0
+
+    def note(self, late: float, now: float) -> None:
+        """A beat came this late."""
+        if now >= self._turns_at:
+            self._last_minute, self._this_minute, self._turns_at = self._this_minute, 0.0, now + _MINUTE
+        self._this_minute = max(self._this_minute, late)
+
+    def longest(self) -> float:
+        """Seconds in which nobody was judged."""
+        return max(self._this_minute, self._last_minute)
+
+
+async def run(proxy: Proxy, stalls: Stalls) -> None:
+    """Beat for ever. A bug in one beat is logged; the next one comes all the same."""
+    second, due = 0.0, time.monotonic()
+    while True:
+        now = time.monotonic()
+        stalls.note(now - due, now)
+        try:
+            beat(proxy, now)
+        except Exception as error:  # noqa: BLE001  the proxy outlives a bug
+            proxy.log.bug("pulse", error)
+            proxy.counters["bugs"] += 1
+        if now - second >= 1:
+            second = now
+            proxy.log.second()
+        proxy.log.tick()
+        due = time.monotonic() + TICK
+        await trio.sleep(TICK)
+
+
+def beat(proxy: Proxy, now: float) -> None:
+    """Taken notices, impatience, stress, lingering goodbyes."""
+    proxy.pools.tick(now)
+    proxy.farewell.tick(now)

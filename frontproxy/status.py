@@ -1,0 +1,65 @@
+"""How everything is: the answer to `status`, for people, scripts and Prometheus alike."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import frontproxy
+from frontproxy.handover.pool import Pool
+from frontproxy.learn.report import FeedsHeard
+from frontproxy.proxy import Proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is told of beside the proxy's own state."""
+
+    feeds: FeedsHeard
+    servers: Callable[[], Sequence[dict[str, Any]]]
+    """The bundled smtpds: name and pid (None while one is not running)."""
+    longest_stall: Callable[[], float]
+    """Seconds."""
+
+
+def status_of(proxy: Proxy, watched: Watched) -> dict[str, Any]:
+    """All of it, as JSON can hold it. Times are seconds."""
+    now = time.monotonic()
+    feeds = watched.feeds
+    return {
+        "version": frontproxy.__version__,
+        "mode": proxy.setup.config.mode,
+        "configuration": str(proxy.setup.path),
+        "warnings": [str(warning) for warning in proxy.setup.warnings],
+        "uptime": round(proxy.clock.now() - proxy.started, 1),
+        "longest_stall": round(watched.longest_stall(), 4),
+        "clock_error": round(proxy.clock.error(), 3),
+        "waiting_room": {"waiting": len(proxy.room), "places": proxy.room.places},
+        "pools": [_pool(pool, now) for pool in proxy.pools],
+        "servers": list(watched.servers()),
+        "feeds": {
+            "connected": feeds.connected,
+            "lines": feeds.lines,
+            "bad_lines": feeds.bad_lines,
+            "silent_for": round(now - feeds.last_line, 1) if feeds.last_line else None,
+        },
+        "history": proxy.memory.status(),
+        "lists": {"networks": proxy.setup.lists.entries, "lists": len(proxy.setup.config.lists)},
+        "counters": {**dict(sorted(proxy.counters.items())), "log_lines_dropped": proxy.log.dropped_in_all},
+    }
+
+
+def _pool(pool: Pool, now: float) -> dict[str, Any]:
+    return {
+        "name": pool.name,
+        "taken": pool.places.taken,
+        "places": pool.places.sessions,
+        "waiting": len(pool.line),
+        "longest_wait": round(pool.longest_wait(now), 1),
+        "handover_time": round(max(pool.handover_time, pool.longest_handover(now)), 4),
+        "stress": pool.stress.on,
+        "backends": [
+            {"name": backend.name, "sessions": backend.sessions, "down": backend.failed_for or None}
+            for backend in pool.backends
+        ],
+    }

@@ -1,0 +1,175 @@
+"""What becomes of sessions given away: outcomes free places and become history."""
+
+import time
+
+import pytest
+
+from frontproxy.outcomes import FUTURE
+from frontproxy.wire.outcome_line import OutcomeLine
+from tests.houses import FORWARDER, FRIEND, MONITOR, STRANGER, WALL, House, bug, house, outcome
+
+__all__ = ["house"]
+
+CLIENT = bytes([192, 0, 2, 7])
+foreign = pytest.mark.parametrize("house", ["[learn]\nforeign = true\n"], indirect=True)
+
+
+def test_an_outcome_teaches_and_frees_the_place(house: House) -> None:
+    given = house.given(STRANGER)
+    assert house.proxy.pools.open_in("hostile") == 1
+
+    house.outcomes.hear(outcome(given, messages=1))
+
+    assert house.knowledge(STRANGER) == (1.0, 0.0)
+    assert house.proxy.pools.open_in("hostile") == 0
+    assert house.proxy.census.open_sessions(CLIENT) == 0
+    assert house.proxy.counters["outcomes"] == 1
+    (line,) = house.log.about("outcome")
+    assert f"session={given.id} " in line
+    assert " good=1 bad=0 " in line
+
+
+def test_an_outcome_told_twice_counts_once(house: House) -> None:
+    given = house.given(STRANGER)
+
+    house.outcomes.hear(outcome(given, messages=1))
+    house.outcomes.hear(outcome(given, messages=1))
+
+    assert house.knowledge(STRANGER) == (1.0, 0.0)
+    assert house.proxy.counters["outcomes_repeated"] == 1
+    assert house.proxy.pools.open_in("hostile") == 0
+
+
+def test_an_outcome_without_an_id_is_joined_by_client_and_port(house: House) -> None:
+    given = house.given(STRANGER)
+
+    house.outcomes.hear(OutcomeLine(client=STRANGER, port=given.port, ended=WALL, end="quit", messages=1))
+
+    assert house.knowledge(STRANGER) == (1.0, 0.0)
+    assert house.proxy.counters["outcomes_unmatched"] == 0
+
+
+@pytest.mark.parametrize(("ahead", "learned"), [(FUTURE, 1.0), (FUTURE + 1, 0.0)])
+def test_an_outcome_from_the_future_is_refused(house: House, ahead: float, learned: float) -> None:
+    given = house.given(STRANGER)
+
+    house.outcomes.hear(outcome(given, ended=WALL + ahead, messages=1))
+
+    assert house.knowledge(STRANGER)[0] == learned
+    assert house.proxy.pools.open_in("") == 0  # its session has ended all the same
+    assert house.proxy.counters["outcomes_from_the_future"] == 1 - learned
+    assert bool(house.log.about("outcome_refused")) is not bool(learned)
+
+
+def test_an_outcome_of_nobody_we_know_is_counted_and_teaches_nothing(house: House) -> None:
+    house.outcomes.hear(outcome(client=STRANGER, messages=1))
+
+    assert house.knowledge(STRANGER) == (0.0, 0.0)
+    assert house.proxy.counters["outcomes_unmatched"] == 1
+
+
+@foreign
+def test_an_outcome_of_nobody_we_know_teaches_if_the_operator_wants_it(house: House) -> None:
+    house.outcomes.hear(outcome(client=STRANGER, messages=1))
+
+    assert house.knowledge(STRANGER) == (1.0, 0.0)
+    assert house.proxy.counters["outcomes_unmatched"] == 1
+
+
+@foreign
+def test_a_foreign_outcome_of_what_is_no_address_is_a_bad_line(house: House) -> None:
+    house.outcomes.hear(outcome(client="mail.example", messages=1))
+
+    assert house.proxy.counters["outcome_lines_bad"] == 1
+
+
+@foreign
+def test_a_foreign_outcome_of_our_own_probe_teaches_nothing(house: House) -> None:
+    house.outcomes.hear(outcome(client=MONITOR, messages=1))
+
+    assert house.knowledge(MONITOR) == (0.0, 0.0)
+
+
+def test_a_probe_is_never_learned(house: House) -> None:
+    given = house.given(MONITOR)
+
+    house.outcomes.hear(outcome(given, messages=1))
+
+    assert house.knowledge(MONITOR) == (0.0, 0.0)
+    assert house.proxy.pools.open_in("") == 0
+
+
+@pytest.mark.parametrize(("address", "bad"), [(FORWARDER, 0.2), (FRIEND, 2.0)])
+def test_refused_content_counts_a_tenth_from_a_forwarder(house: House, address: str, bad: float) -> None:
+    given = house.given(address)
+
+    house.outcomes.hear(
+        OutcomeLine(client=address, port=given.port, ended=WALL, end="quit", session=given.id, content_refused=1)
+    )
+
+    assert house.knowledge(address) == pytest.approx((0.0, bad))
+
+
+def test_early_talk_counts_although_the_line_does_not_say_so(house: House) -> None:
+    given = house.given(STRANGER)
+    given.early = True
+
+    house.outcomes.hear(outcome(given))
+
+    assert house.knowledge(STRANGER) == (0.0, 1.0)
+
+
+def test_what_nobody_said_anything_in_teaches_nothing(house: House) -> None:
+    house.outcomes.hear(outcome(house.given(STRANGER)))
+
+    assert house.knowledge(STRANGER) == (0.0, 0.0)
+    assert house.proxy.counters["outcomes"] == 1
+
+
+def test_the_sessions_of_a_server_that_died_are_lost_and_leave_their_places(house: House) -> None:
+    given = house.given(STRANGER)
+    waiting = house.given("198.51.100.1")
+    house.smtpds["hostile"].take()
+
+    assert house.outcomes.server_died(given.backend.path, 0) == 1
+
+    assert house.proxy.pools.open_in("hostile") == 1
+    assert waiting.has_ended is False
+    assert house.proxy.counters["lost"] == 1
+    (line,) = house.log.about("lost")
+    assert f"session={given.id} " in line
+
+
+def test_an_outcome_of_a_lost_session_comes_too_late(house: House) -> None:
+    given = house.given(STRANGER)
+    house.smtpds["hostile"].take()
+    house.outcomes.server_died(given.backend.path, 0)
+
+    house.outcomes.hear(outcome(given, messages=1))
+
+    assert house.knowledge(STRANGER) == (0.0, 0.0)
+    assert house.proxy.counters["outcomes_repeated"] == 1
+
+
+def test_a_bug_in_learning_costs_neither_the_place_nor_the_proxy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = house.given(STRANGER)
+    monkeypatch.setattr(house.proxy.memory, "remember", bug)
+
+    house.outcomes.hear(outcome(given, messages=1))
+
+    assert house.proxy.pools.open_in("") == 0
+    assert house.proxy.counters["bugs"] == 1
+    assert " traceback=" in house.log.about("bug")[0]
+
+
+def test_a_server_that_dies_again_and_again_gets_nothing_until_it_is_started(house: House) -> None:
+    given = house.given(STRANGER)
+    [backend] = house.proxy.pools["hostile"].backends
+
+    house.outcomes.server_died(given.backend.path, 0.4)
+    assert backend.may_be_asked(time.monotonic())
+
+    house.outcomes.server_died(given.backend.path, 30)
+    assert backend.failed_for == "its process dies again and again"
+    assert not backend.may_be_asked(time.monotonic())
+    assert backend.may_be_asked(time.monotonic() + 30)

@@ -1,0 +1,46 @@
+"""The pulse: what no client waits for."""
+
+import pytest
+import trio
+
+from frontproxy import pulse
+from tests.houses import STRANGER, House, bug, house
+
+__all__ = ["house"]
+
+
+async def test_the_pulse_frees_what_was_taken_and_sums_up_the_log(house: House) -> None:
+    given = house.given(STRANGER)
+    taken = house.smtpds["hostile"].take()
+    for number in range(60):
+        house.log.often("refused", "route", number=number)
+
+    with trio.move_on_after(0.06):
+        await pulse.run(house.proxy, pulse.Stalls())
+
+    assert given.taken_at is not None
+    assert taken.attributes["session"] == given.id
+    assert house.log.about("untold") == ["event=untold refused_route=10"]
+
+
+async def test_the_pulse_outlives_a_bug(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.proxy.farewell, "tick", bug)
+
+    with trio.move_on_after(0.06) as beating:
+        await pulse.run(house.proxy, pulse.Stalls())
+
+    assert beating.cancelled_caught
+    assert house.proxy.counters["bugs"] >= 2
+    assert "ZeroDivisionError" in house.log.about("bug")[0]
+
+
+def test_the_longest_stall_is_told_for_one_to_two_minutes() -> None:
+    stalls = pulse.Stalls()
+    stalls.note(0.5, 0)
+    stalls.note(0.1, 30)
+
+    assert stalls.longest() == 0.5
+    stalls.note(0.2, 61)
+    assert stalls.longest() == 0.5
+    stalls.note(0.1, 122)
+    assert stalls.longest() == 0.2
