@@ -23,7 +23,7 @@ def written(folder: Path, text: str) -> Path:
 def fake_smtpd(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     script = folder / "smtpd.py"
     script.write_text(f"import json, sys\nassert sys.argv[1:] == ['--check']\n{program}\n")
-    monkeypatch.setattr(setup, "command", lambda *_words: [sys.executable, "-IS", str(script)])
+    monkeypatch.setattr(setup, "command", lambda _module, *words: [sys.executable, "-IS", str(script), *words])
 
 
 async def mistakes_of(path: Path) -> list[str]:
