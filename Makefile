@@ -18,7 +18,7 @@ check: .venv/dev
 	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q -x -m "not real"
+	$(BIN)/python -m pytest -q -x -n 2 -m "not real"
 
 bench: .venv/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'

@@ -16,26 +16,15 @@ def main(handovers: str, reports: str) -> None:
         while True:
             with door.accept()[0] as handover:
                 handover.settimeout(5)
-                try:
-                    data, descriptors, *_ = socket.recv_fds(handover, pass_protocol.MESSAGE_LIMIT, 1)
-                    attributes = pass_protocol.decode(data)
-                except (OSError, pass_protocol.PassProtocolError):
-                    continue
-            if attributes and descriptors:
-                report.sendall(_turn_away(descriptors[0], attributes))
-
-
-def _turn_away(descriptor: int, attributes: dict[str, str]) -> bytes:
-    with socket.socket(fileno=descriptor) as client:
-        client.send(b"554 5.3.2 No mail today\r\n")
-    outcome = outcome_line.OutcomeLine(
-        client=attributes["client_address"],
-        port=int(attributes["client_port"]),
-        session=attributes.get("session", ""),
-        ended=time.time(),
-        end="refused",
-    )
-    return outcome_line.encode(outcome)
+                data, descriptors, *_ = socket.recv_fds(handover, pass_protocol.MESSAGE_LIMIT, 1)
+            with socket.socket(fileno=descriptors[0]) as client:
+                client.send(b"554 5.3.2 No mail today\r\n")
+            said = pass_protocol.decode(data) or {}
+            address, port = said["client_address"], int(said["client_port"])
+            outcome = outcome_line.OutcomeLine(
+                client=address, port=port, session=said.get("session", ""), ended=time.time(), end="refused"
+            )
+            report.sendall(outcome_line.encode(outcome))
 
 
 if __name__ == "__main__":
