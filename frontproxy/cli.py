@@ -18,7 +18,7 @@ from frontproxy import app, show
 from frontproxy.core import config
 from frontproxy.core.config_values import Config
 from frontproxy.core.mistakes import Mistaken
-from frontproxy.doors import Address, CannotListen, address_text
+from frontproxy.doors import Address, CannotListen
 from frontproxy.local import InUseError
 from frontproxy.setup import Setup, load, read
 
@@ -78,9 +78,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _greet(setup: Setup, addresses: list[Address]) -> None:
-    domains = setup.config.smtpd.get("domains") or ["example.com"]
-    listening = [address_text(address) for address in addresses]
-    print(show.greeting(listening, setup.config.mode, setup.mailbox, domains[0], setup.config.listen.pause), flush=True)
+    program = sys.argv[0] if sys.argv[0].endswith("frontproxy") else "frontproxy"
+    print(show.greeting(setup, addresses, program), flush=True)
 
 
 def _check(options: argparse.Namespace) -> int:

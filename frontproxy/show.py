@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from frontproxy.doors import Address, address_text
+from frontproxy.setup import Setup
+
 Answer = dict[str, Any]
 _BAR = 10
 
@@ -122,20 +125,19 @@ def status(answer: Answer, options: Namespace) -> None:
         _print(Text(_escaped(f"warning: {warning}"), "yellow"))
 
 
-def greeting(addresses: list[str], mode: str, mailbox: str, domain: str, pause: float) -> str:
+def greeting(setup: Setup, addresses: list[Address], program: str) -> str:
     """What a person at the terminal wants to know when frontproxy has started."""
-    lines = [f"frontproxy listens on {', '.join(addresses)} ({mode})"]
-    if mailbox:
-        lines.append(f"mail goes to  {mailbox} (a Maildir)")
-    if mailbox and addresses:
-        host, _, port = addresses[0].rpartition(":")
-        host = host.strip("[]")
-        program = (
-            f"import smtplib; smtplib.SMTP('{host}', {port})"
-            f".sendmail('me@example.org', 'you@{domain}', 'Subject: hello\\n\\nHello.')"
-        )
-        lines.append(f'try it        python3 -c "{program}"')
-        lines.append(f"then          frontproxy score {host}  (a stranger waits {pause:g} s for its greeting)")
+    config = setup.config
+    lines = [f"frontproxy listens on {', '.join(map(address_text, addresses))} ({config.mode})"]
+    if setup.mailbox and addresses:
+        host, port = addresses[0]
+        domain = (config.smtpd.get("domains") or ["example.com"])[0]
+        mail = f"'me@example.org', 'you@{domain}', 'Subject: hello\\n\\nHello.'"
+        lines += [
+            f"mail goes to  {setup.mailbox} (a Maildir)",
+            f"try it        python3 -c \"import smtplib; smtplib.SMTP('{host}', {port}).sendmail({mail})\"",
+            f"then          {program} score {host}  (a stranger waits {config.listen.pause:g} s for its greeting)",
+        ]
     return "\n".join(map(_escaped, lines))
 
 

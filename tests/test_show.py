@@ -5,6 +5,8 @@ import io
 import re
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontproxy import show
+from tests.houses import setup_of
 
 Answer = dict[str, Any]
 PLAIN = Namespace(prometheus=False)
@@ -230,3 +233,19 @@ def test_prometheus_gets_the_numbers_of_status() -> None:
     assert 'frontproxy_events_total{event="accepted"} 12' in lines
     down = screen(show.status, status_answer(down="gone"), PROMETHEUS)
     assert 'frontproxy_backend_up{pool="nice",backend="nice"} 0' in down
+
+
+def test_the_greeting_says_where_and_how_to_try_it(tmp_path: Path) -> None:
+    setup = replace(setup_of(tmp_path, '[smtpd]\ndomains = ["mail.example"]\n'), mailbox="/srv/mail\x1b[2J")
+
+    text = show.greeting(setup, [("127.0.0.1", 2525), ("::1", 2525)], "bin/frontproxy")
+
+    assert "\x1b" not in text
+    listens, mail, try_it, then = text.splitlines()
+    assert listens == "frontproxy listens on 127.0.0.1:2525, [::1]:2525 (enforce)"
+    assert mail == "mail goes to  /srv/mail\\x1b[2J (a Maildir)"
+    program = try_it.partition(" -c ")[2].strip('"')
+    compile(program, "try it", "exec")
+    assert "SMTP('127.0.0.1', 2525).sendmail('me@example.org', 'you@mail.example'" in program
+    assert then == "then          bin/frontproxy score 127.0.0.1  (a stranger waits 6 s for its greeting)"
+    setup.close()
