@@ -14,7 +14,7 @@ LINE_LIMIT = 4096
 PEERS_LIMIT = 32
 READ_WITHIN = 10.0
 """Seconds a peer may take to read an answer."""
-IDLE = 600.0
+IDLE = 60.0
 """Seconds a peer may say nothing, so that forgotten ones do not keep others out."""
 _CHUNK = 8192
 

@@ -50,7 +50,7 @@ class House:
         self._path = setup.path
         self._proxy = proxy
         self._outcomes = Outcomes(proxy)
-        self._servers = Servers(self._outcomes.server_died, proxy.log, proxy.log.raw)
+        self._servers = Servers(setup.config.learn.report, self._outcomes.server_died, proxy.log, proxy.log.raw)
         self._doors: dict[Address, Door] = {}
         self._spare = SpareDescriptors()
         self._drain_wanted = trio.Event()
@@ -213,7 +213,7 @@ async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> No
     with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as undo:
         setup = await load(path)
         config = setup.config
-        clock = AnchoredClock(time.time, time.monotonic)
+        clock = AnchoredClock(time.time, _seconds_since_boot)
         log = Log(2, None if "JOURNAL_STREAM" in os.environ else time.time)
         undo.callback(log.flush, 1.0)
         sockets = []
@@ -227,6 +227,11 @@ async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> No
             log("configuration", state="warning", text=str(warning))
         house = House(setup, Proxy(setup, memory, pins, log, clock))
         await house.run(setup, LocalSockets(*sockets), signals, lambda addresses: ready(setup, addresses))
+
+
+def _seconds_since_boot() -> float:
+    """Monotonic, and unlike `time.monotonic` it goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _open_history(setup: Setup, log: Log, clock: AnchoredClock) -> HistoryFile:

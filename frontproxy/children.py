@@ -53,8 +53,10 @@ class Smtpd:
         self._door = bind_local(self.path, mode=0o600, backlog=BACKLOG)
         self._process: trio.Process | None = None
         self._retired = trio.Event()
-        self.ready = trio.Event()
+        self.is_ready = False
         """A process has said READY."""
+        self.begun = trio.Event()
+        """It is ready, or its first process has ended."""
         self.ended = trio.Event()
         """Nothing serves here any more, nor will."""
 
@@ -71,6 +73,7 @@ class Smtpd:
                 began = trio.current_time()
                 code = await self._run_once(log, raw)
                 lived = trio.current_time() - began
+                self.begun.set()
                 await trio.sleep(LAST_WORDS)
                 pause = SHORTEST_PAUSE if lived > SOUND_AFTER else min(pause * 2, LONGEST_PAUSE)
                 lost = died(str(self.path), pause)
@@ -114,7 +117,8 @@ class Smtpd:
             for line in lines.feed(bytes(data)):
                 text = "" if line is None else line.decode("utf-8", "backslashreplace")
                 if text.startswith(READY):
-                    self.ready.set()
+                    self.is_ready = True
+                    self.begun.set()
                 if text.startswith("event=") and text.isascii() and text.isprintable():
                     raw(text)
                 elif text:

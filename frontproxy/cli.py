@@ -87,10 +87,22 @@ def _check(options: argparse.Namespace) -> int:
     for warning in setup.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if options.print:
-        print(toml.dumps(config.effective(setup.config)), end="")
+        print(toml.dumps(_effective(setup)), end="")
     else:
         print(f"{setup.path}: no mistakes")
     return EX_OK
+
+
+def _effective(setup: Setup) -> dict[str, Any]:
+    """The configuration with every value in force, those of the personalities included."""
+    values = config.effective(setup.config)
+    smtpd = dict(values["smtpd"])
+    for name, parameters in sorted(setup.personalities.items()):
+        personality, _, stress = name.partition(".")
+        table = {**smtpd.get(personality, {})}
+        table = {**table, stress: parameters} if stress else {**table, **parameters}
+        smtpd[personality] = table
+    return {**values, "smtpd": smtpd}
 
 
 def _ask(options: argparse.Namespace) -> int:

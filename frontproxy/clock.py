@@ -28,6 +28,10 @@ class AnchoredClock:
         self._now += min(max(error, -reach), reach)
         return self._now
 
+    def latest(self) -> float:
+        """The later of our time and the system's, by which feeds stamp what they tell."""
+        return max(self.now(), self._wall())
+
     def error(self) -> float:
         """Seconds by which the system's clock is ahead of ours."""
         return self._wall() - self.now()

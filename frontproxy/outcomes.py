@@ -57,7 +57,7 @@ class Outcomes:
             given.has_ended = True
             self._count("")
             self._proxy.pools.ended(given, time.monotonic())
-        if line.ended > self._proxy.clock.now() + FUTURE:
+        if line.ended > self._proxy.clock.latest() + FUTURE:
             self._count("from_the_future")
             self._proxy.log.often("outcome_refused", "future", client=line.client, ended=line.ended)
         elif given is not None:
@@ -74,10 +74,14 @@ class Outcomes:
         except address.AddressError:
             self._proxy.counters["outcome_lines_bad"] += 1
             return
-        self._remember(packed, self._proxy.judge_guarded(packed, address.unpack(packed)), line)
+        now = min(line.ended, self._proxy.clock.now())
+        self._remember(packed, self._proxy.judge_guarded(packed, address.unpack(packed)), line, now=now)
 
     def _learn(self, given: Given, line: OutcomeLine) -> None:
-        good, bad = self._remember(given.packed, given.verdict, line, early=given.early)
+        if given.early:
+            line = replace(line, early=True)
+        # It has ended just now, whatever time the feed's clock shows.
+        good, bad = self._remember(given.packed, given.verdict, line, now=self._proxy.clock.now())
         self._proxy.log(
             "outcome",
             session=given.id,
@@ -94,19 +98,14 @@ class Outcomes:
             seconds=round(time.monotonic() - given.given_at, 1),
         )
 
-    def _remember(
-        self, packed: bytes, verdict: Verdict, line: OutcomeLine, *, early: bool = False
-    ) -> tuple[float, float]:
+    def _remember(self, packed: bytes, verdict: Verdict, line: OutcomeLine, *, now: float) -> tuple[float, float]:
         """Turn one outcome into history; the units of good and bad that it was worth."""
         if verdict.learning == "none":
             return 0.0, 0.0
-        if early and not line.early:
-            line = replace(line, early=True)
         weight = weigh(line, forwarder=verdict.learning == "forwarder")
         if weight.good or weight.bad:
             place = self._proxy.setup.geo.find(address.unpack(packed))
             keys = Keys(address.client_of(packed), address.network_of(packed), place.asn)
-            now = min(line.ended, self._proxy.clock.now())
             learned = history.learn(
                 *self._proxy.memory.recall(keys),
                 good=weight.good,

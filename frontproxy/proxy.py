@@ -134,7 +134,7 @@ class Proxy:
         """A session is given back to its client with a reply."""
         now = time.monotonic()
         self.farewell.reply(session.socket, reply, now)
-        self.census.refused(session.client, session.accepted, now)
+        self.census.refused(session.client, session.accepted, now, for_now=reply.startswith("4"))
         self.counters[f"refused_{why}"] += 1
         verdict = session.verdict
         self.log.often(

@@ -35,20 +35,15 @@ async def run(proxy: Proxy, stalls: Stalls) -> None:
     while True:
         now = time.monotonic()
         stalls.note(now - due, now)
-        try:
-            beat(proxy, now)
-        except Exception as error:  # noqa: BLE001  the proxy outlives a bug
-            proxy.log.bug("pulse", error)
-            proxy.counters["bugs"] += 1
+        for part in (proxy.pools.tick, proxy.farewell.tick):  # taken notices, impatience, stress; lingering goodbyes
+            try:
+                part(now)
+            except Exception as error:  # noqa: BLE001  the proxy outlives a bug
+                proxy.log.bug("pulse", error)
+                proxy.counters["bugs"] += 1
         if now - second >= 1:
             second = now
             proxy.log.second()
         proxy.log.tick()
         due = time.monotonic() + TICK
         await trio.sleep(TICK)
-
-
-def beat(proxy: Proxy, now: float) -> None:
-    """Taken notices, impatience, stress, lingering goodbyes."""
-    proxy.pools.tick(now)
-    proxy.farewell.tick(now)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -13,14 +14,16 @@ from frontproxy.local import InUseError
 from frontproxy.programs import command, environment
 from frontproxy.setup import SMTPD, Setup
 
-READY_WITHIN = 10.0
-"""Seconds we wait for new smtpds; what is handed over to a slower one waits in its backlog."""
+READY_WITHIN = 30.0
+"""Seconds that new smtpds have to begin to serve."""
 
 
 class Servers:
     """One smtpd for each bundled backend of each pool, and those that still finish what they began."""
 
-    def __init__(self, died: Died, log: Callable[..., None], raw: Callable[[str], None]) -> None:
+    def __init__(self, report: Path, died: Died, log: Callable[..., None], raw: Callable[[str], None]) -> None:
+        """`report` is the report socket as it is open now, whatever a later configuration says."""
+        self._report = report
         self._died = died
         self._log = log
         self._raw = raw
@@ -30,7 +33,7 @@ class Servers:
     async def prepare(self, setup: Setup, nursery: trio.Nursery) -> dict[Endpoint, Smtpd]:
         """The smtpds a Setup needs: those that run with the same settings already, and new ones, when they are ready.
 
-        Nothing is given to the new ones before `adopt`. Raises Mistaken if a socket cannot be made.
+        Nothing is given to the new ones before `adopt`. Raises Mistaken if one cannot be had; those that serve go on.
         """
         smtpds = self._open(setup)
         new = [smtpd for smtpd in smtpds.values() if smtpd not in self._serving.values()]
@@ -38,7 +41,12 @@ class Servers:
             nursery.start_soon(smtpd.run, self._log, self._died, self._raw)
         with trio.move_on_after(READY_WITHIN):
             for smtpd in new:
-                await smtpd.ready.wait()
+                await smtpd.begun.wait()
+        idle = [smtpd.name for smtpd in new if not smtpd.is_ready]
+        if idle:
+            await self.reject(smtpds)
+            what, remedy = f"{', '.join(idle)} did not begin to serve", "its last words in the log say why"
+            raise Mistaken([Mistake(str(setup.path), 0, "smtpd", what, remedy)])
         return smtpds
 
     async def adopt(self, smtpds: dict[Endpoint, Smtpd]) -> None:
@@ -69,9 +77,8 @@ class Servers:
         return [{"name": smtpd.name, "pid": smtpd.pid} for smtpd in self._serving.values()]
 
     def _open(self, setup: Setup) -> dict[Endpoint, Smtpd]:
-        report = setup.config.learn.report
-        orders = {"smtpd": setup.config.smtpd, "folder": str(setup.folder), "report": str(report)}
-        line = json.dumps(orders).encode() + b"\n"
+        orders = {"smtpd": setup.config.smtpd, "folder": str(setup.folder), "report": str(self._report)}
+        line = json.dumps({**orders, "fingerprint": setup.fingerprint}).encode() + b"\n"
         smtpds: dict[Endpoint, Smtpd] = {}
         bundled = [(pool.name, b.target) for pool in setup.config.pools for b in pool.backends if b.kind == "bundled"]
         for pool, personality in bundled:
@@ -83,7 +90,7 @@ class Servers:
             name = f"smtpd-{pool}-{personality}"
             try:
                 smtpds[endpoint] = Smtpd(
-                    name, command(SMTPD, "--personality", personality), environment(), line, report.parent
+                    name, command(SMTPD, "--personality", personality), environment(), line, self._report.parent
                 )
             except (OSError, InUseError) as error:
                 for smtpd in smtpds.values():

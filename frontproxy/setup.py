@@ -40,8 +40,10 @@ class Setup:
     warnings: tuple[Mistake, ...]
     mailbox: str
     """Where the bundled smtpd delivers; empty without one."""
-    smtpd: dict[str, Any]
-    """The effective settings of each bundled personality, as the bundled smtpd tells them."""
+    personalities: dict[str, dict[str, Any]]
+    """Every parameter in force, by personality (`nice`, `nice.stress`), as the bundled smtpd tells them."""
+    fingerprint: str
+    """Of the files that the bundled smtpd reads; when one has changed, it has to be started anew."""
 
     def lists_of(self, packed: bytes) -> tuple[Listed, ...]:
         """The operator's lists an address is on, in the order of the file."""
@@ -109,7 +111,8 @@ async def load(path: Path) -> Setup:
         ),
         warnings=tuple(sorted(checked.warnings)),
         mailbox=str(told.get("delivery", "")),
-        smtpd=told.get("effective", {}),
+        personalities=told.get("effective", {}),
+        fingerprint=str(told.get("fingerprint", "")),
     )
 
 

@@ -100,7 +100,8 @@ def setup_of(folder: Path, text: str) -> Setup:
         ),
         warnings=tuple(checked.warnings),
         mailbox="",
-        smtpd={},
+        personalities={},
+        fingerprint="",
     )
 
 
@@ -153,7 +154,7 @@ class House:
             self._sockets.enter_context(sock)
         session = self.proxy.open_session(ours, (address, next(self._ports)), ("198.51.100.25", 25))
         self.proxy.place(session)
-        given = self.proxy.pools.register.find(outcome(session=session.id))
+        given = self.proxy.pools.register.find(outcome(session=session.id, client=address))
         assert given is not None
         return given
 

@@ -123,7 +123,7 @@ def ask(path: Path) -> bytes:
 
 async def test_a_child_gets_its_settings_and_says_when_it_is_ready(folder: Path) -> None:
     async with supervised(folder, "wait") as (smtpd, ear):
-        await smtpd.ready.wait()
+        await smtpd.begun.wait()
 
         assert f"event=smtpd state=started name=smtpd-nice pid={smtpd.pid}" in ear.lines
         assert "event=smtpd_ready settings=all-of-them" in ear.lines
@@ -185,7 +185,7 @@ async def test_a_program_that_cannot_be_started_is_tried_again(folder: Path) -> 
 
 async def test_a_child_that_retires_loses_its_lifeline_and_ends(folder: Path) -> None:
     async with supervised(folder, "wait") as (smtpd, ear):
-        await smtpd.ready.wait()
+        await smtpd.begun.wait()
 
         await smtpd.retire()
         await smtpd.ended.wait()
@@ -198,7 +198,7 @@ async def test_a_child_that_retires_loses_its_lifeline_and_ends(folder: Path) ->
 
 async def test_a_child_that_drains_gets_sigterm(folder: Path) -> None:
     async with supervised(folder, "wait") as (smtpd, ear):
-        await smtpd.ready.wait()
+        await smtpd.begun.wait()
 
         smtpd.drain()
         await smtpd.ended.wait()

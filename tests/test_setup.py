@@ -37,7 +37,7 @@ async def test_a_setup_without_the_bundled_smtpd_asks_nobody(tmp_path: Path, mon
 
     loaded = await load(written(tmp_path, POOLS))
 
-    assert (loaded.folder, loaded.mailbox, loaded.smtpd) == (tmp_path, "", {})
+    assert (loaded.folder, loaded.mailbox, loaded.personalities) == (tmp_path, "", {})
     assert loaded.config.history.file == tmp_path / "var/history.sqlite3"
     assert loaded.forgetting.evidence_cap == 25
     assert loaded.lists_of(pack("192.0.2.1")) == ()
@@ -93,7 +93,7 @@ async def test_the_bundled_smtpd_is_asked_about_its_part_of_the_file(
     loaded = await load(written(tmp_path, '[smtpd]\nhostname = "mx.example.net"\n'))
 
     assert loaded.mailbox == str(tmp_path)
-    assert loaded.smtpd == {
+    assert loaded.personalities == {
         "smtpd": {"hostname": "mx.example.net"},
         "folder": str(tmp_path),
         "personalities": ["nice", "hostile"],

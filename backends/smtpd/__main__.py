@@ -82,7 +82,12 @@ def _check() -> int:
         return _fail(_USAGE, f"standard input: {error}")
     settings, mistakes = read_settings(orders.smtpd, orders.folder, orders.personalities)
     shown = [{"key": mistake.key, "what": mistake.what, "remedy": mistake.remedy} for mistake in mistakes]
-    answer = {"mistakes": shown, "effective": settings.effective(), "delivery": str(settings.delivery)}
+    answer = {
+        "mistakes": shown,
+        "effective": settings.effective(),
+        "delivery": str(settings.delivery),
+        "fingerprint": settings.recipients.fingerprint(),
+    }
     sys.stdout.write(json.dumps(answer) + "\n")
     return 0
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+DRAFTS_KEPT = 36 * 3600
+"""Seconds after which a file in `tmp/` belongs to nobody, by the custom of Maildirs."""
 _serial = count(1)
 
 
@@ -29,6 +31,10 @@ class Maildir:
         """Make what is missing of it, readable by us alone."""
         for name in ("tmp", "new", "cur"):
             (self.path / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        oldest = time.time() - DRAFTS_KEPT
+        for draft in (self.path / "tmp").iterdir():
+            if draft.lstat().st_mtime < oldest:  # whoever wrote it was killed
+                draft.unlink(missing_ok=True)
 
     def open(self, queue_id: str, hostname: str) -> "MessageFile":
         """A new file in `tmp/`."""

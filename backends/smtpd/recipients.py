@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from hashlib import sha256
 
 from backends.smtpd.commands import Address, valid_domain
 
@@ -44,6 +45,10 @@ class Recipients:
         if self.table is None or "postmaster" in names:  # RFC 5321 section 4.5.1: postmaster is always there
             return Standing.UNVERIFIED
         return Standing.UNKNOWN
+
+    def fingerprint(self) -> str:
+        """Differs when the table does: whoever read the file before has to read it again."""
+        return "" if self.table is None else sha256("\n".join(sorted(self.table)).encode()).hexdigest()
 
     def _lists(self, name: str, domain: str) -> bool:
         return self.table is not None and (name in self.table or f"{name}@{domain}" in self.table)

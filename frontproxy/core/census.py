@@ -3,6 +3,7 @@
 All tables are bounded: when one is full, the client that has been silent longest is forgotten.
 """
 
+from collections import OrderedDict
 from math import exp
 
 REMEMBERED = 100_000
@@ -19,8 +20,9 @@ class Census:
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
         self._open: dict[bytes, int] = {}
-        self._rates: dict[bytes, tuple[float, float]] = {}
-        self._refused: dict[bytes, float] = {}
+        # Ordered: a plain dict looks for its first entry through all that were deleted before it.
+        self._rates: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+        self._refused: OrderedDict[bytes, float] = OrderedDict()
 
     def arrived(self, client: bytes, now: float) -> None:
         """A connection was accepted."""
@@ -35,13 +37,19 @@ class Census:
         else:
             self._open.pop(client, None)
 
-    def refused(self, client: bytes, arrived: float, now: float) -> None:
-        """We sent it away: that connection counts as neither open nor rate, and its return is worth something."""
+    def refused(self, client: bytes, arrived: float, now: float, *, for_now: bool) -> None:
+        """We sent it away: that connection counts as neither open nor rate.
+
+        If it was only for now (a 4xx), its return is worth something.
+        """
         self.left(client)
         self._count(client, -_faded((1.0, arrived), now), now)
+        if not for_now:
+            return
         self._refused.pop(client, None)
         self._refused[client] = now
-        _forget_oldest(self._refused, self._remembered)
+        if len(self._refused) > self._remembered:
+            self._refused.popitem(last=False)
 
     def welcomed(self, client: bytes) -> None:
         """It came back and was served; a later return is to be earned anew."""
@@ -65,14 +73,10 @@ class Census:
         entry = self._rates.pop(client, None)
         value = weight if entry is None else _faded(entry, now) + weight
         self._rates[client] = (max(value, 0.0), now)
-        _forget_oldest(self._rates, self._remembered)
+        if len(self._rates) > self._remembered:
+            self._rates.popitem(last=False)
 
 
 def _faded(entry: tuple[float, float], now: float) -> float:
     value, at = entry
     return value * exp(min(at - now, 0.0) / _MINUTE)
-
-
-def _forget_oldest(table: dict[bytes, tuple[float, float]] | dict[bytes, float], limit: int) -> None:
-    if len(table) > limit:
-        del table[next(iter(table))]

@@ -59,9 +59,12 @@ def _of_mail(outcome: OutcomeLine) -> list[Weight]:
 def _of_recipients(outcome: OutcomeLine) -> list[Weight]:
     unknown = max(0, outcome.refused - outcome.relay - outcome.policy)
     further = max(0, unknown - 1)
-    bad = 0.2 * further if _accepted(outcome) else 0.2 * min(unknown, 1) + 1.0 * further
-    if outcome.null_sender:
-        bad *= 0.1  # bounces for a forged sender: its victim, not its author
+    if outcome.messages:  # a message excuses guesses; a recipient that was never sent anything does not
+        bad = 0.2 * further
+    else:
+        bad = 0.2 * min(unknown, 1) + 1.0 * further
+        if outcome.null_sender:
+            bad *= 0.1  # bounces for a forged sender: its victim, not its author
     return [
         Weight(0.0, bad, _counted(unknown, "unknown recipient")),
         Weight(0.0, 1.0 * outcome.relay, _counted(outcome.relay, "relay attempt")),
@@ -83,13 +86,9 @@ def _of_manners(outcome: OutcomeLine) -> list[Weight]:
 def _of_end(outcome: OutcomeLine) -> list[Weight]:
     if outcome.end == "timeout" and not outcome.stress and outcome.stage != "data":
         return [Weight(0.0, 0.3, "timed out")]
-    if outcome.end == "lost" and outcome.refused and not _accepted(outcome):
+    if outcome.end == "lost" and outcome.refused and not outcome.recipients and not outcome.messages:
         return [Weight(0.0, 0.3, "left after refused recipients")]
     return []
-
-
-def _accepted(outcome: OutcomeLine) -> bool:
-    return outcome.recipients > 0 or outcome.messages > 0
 
 
 def _counted(count: int, noun: str) -> str:

@@ -14,6 +14,8 @@ from frontproxy.handover.backends import Given
 from frontproxy.handover.pool import Endpoint, Pool
 from frontproxy.handover.register import Register
 
+HELD_FOR = 4 * 3600.0
+"""Seconds a place is held for a session whose outcome never comes; hardly any session lasts as long."""
 BUSY = "421 4.3.2 All servers are busy, please try again later"
 
 
@@ -118,6 +120,9 @@ class Pools:
     def tick(self, now: float) -> None:
         """What no client waits for: taken notices, impatience, stress, backends that may be asked again."""
         self._sweep_taken(now)
+        for given in self.register.older_than(now - HELD_FOR):
+            self._proceedings.log("place_reclaimed", session=given.id, pool=given.pool, backend=given.backend.name)
+            self.ended(given, now)
         for pool in self:
             for session in pool.line.expired(now):
                 self._proceedings.session_refused(session, BUSY, "patience")

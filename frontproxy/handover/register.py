@@ -1,5 +1,8 @@
 """The register of sessions given away: whom an outcome line is about, and whether it has been told before."""
 
+from collections import OrderedDict
+from itertools import takewhile
+
 from frontproxy.core.address import AddressError, pack
 from frontproxy.handover.backends import Given
 from frontproxy.wire.outcome_line import OutcomeLine
@@ -13,7 +16,7 @@ class Register:
 
     def __init__(self) -> None:
         self._open: dict[str, Given] = {}
-        self._past: dict[str, Given] = {}
+        self._past: OrderedDict[str, Given] = OrderedDict()
         self._ids: dict[tuple[bytes, int], str] = {}
 
     def add(self, given: Given) -> None:
@@ -27,26 +30,28 @@ class Register:
             return False
         self._past[given.id] = given
         if len(self._past) > REMEMBERED:
-            oldest = self._past.pop(next(iter(self._past)))
+            _id, oldest = self._past.popitem(last=False)
             if self._ids.get((oldest.packed, oldest.port)) == oldest.id:
                 del self._ids[oldest.packed, oldest.port]
         return True
 
     def find(self, outcome: OutcomeLine) -> Given | None:
-        """The session an outcome tells of: by its id, or else by client address and port."""
-        session = outcome.session or self._id_at(outcome.client, outcome.port)
-        return self._open.get(session) or self._past.get(session)
-
-    def _id_at(self, client: str, port: int) -> str:
-        """The latest session of an address, however a feed spells it, and a port; empty for none."""
+        """The session an outcome tells of: by its id, or else by the port; the client's address must be the same."""
         try:
-            return self._ids.get((pack(client), port), "")
+            packed = pack(outcome.client)  # however the feed spells it
         except AddressError:
-            return ""
+            return None
+        session = outcome.session or self._ids.get((packed, outcome.port), "")
+        given = self._open.get(session) or self._past.get(session)
+        return given if given and given.packed == packed else None
 
     def taken_at(self, path: str) -> list[Given]:
         """The open sessions that the server at a handover socket has taken."""
         return [given for given in self._open.values() if given.backend.path == path and given.taken_at is not None]
+
+    def older_than(self, given_at: float) -> list[Given]:
+        """The open sessions that were given away before then, the eldest first."""
+        return list(takewhile(lambda given: given.given_at < given_at, self._open.values()))
 
     def __len__(self) -> int:
         return len(self._open)

@@ -13,6 +13,7 @@ from frontproxy.wire.outcome_line import LINE_LIMIT, OutcomeLine, OutcomeLineErr
 GATHER = 0.02
 """Seconds between two reads of one feed, so that a busy one wakes us once for many lines."""
 FEEDS_LIMIT = 64
+_LINES_AT_ONCE = 50
 _CHUNK = 64 * 1024
 
 
@@ -38,6 +39,7 @@ class ReportSocket:
         self._log = log
         self._group = group
         self.heard = FeedsHeard()
+        self._silent: dict[trio.socket.SocketType, trio.CancelScope] = {}  # the longest silent first
 
     async def serve(self, door: socket) -> None:
         """Accept feeds for ever."""
@@ -57,22 +59,34 @@ class ReportSocket:
             if not is_welcome(feed, self._group):
                 self._log("report", state="refused", why="peer is neither root, nor our user, nor in the group")
                 return
-            if self.heard.connected >= FEEDS_LIMIT:
-                self._log("report", state="refused", why=f"{FEEDS_LIMIT} feeds are connected")
-                return
-            self.heard.connected += 1
-            try:
-                await self._read(feed)
-            except OSError:
-                pass  # it went away in the middle; what it said before counts
-            finally:
-                self.heard.connected -= 1
+            with trio.CancelScope() as scope:
+                self._make_room()
+                self._silent[feed] = scope
+                self.heard.connected += 1
+                try:
+                    await self._read(feed)
+                except OSError:
+                    pass  # it went away in the middle; what it said before counts
+                finally:
+                    self._silent.pop(feed, None)
+                    self.heard.connected -= 1
+
+    def _make_room(self) -> None:
+        """When there are too many feeds, the one that has been silent longest leaves: it can come back."""
+        if len(self._silent) >= FEEDS_LIMIT:
+            feed = next(iter(self._silent))
+            self._silent.pop(feed).cancel()
+            self._log("report", state="dropped", why=f"{FEEDS_LIMIT} feeds are connected, and this one was silent")
 
     async def _read(self, feed: trio.socket.SocketType) -> None:
         lines = Lines(LINE_LIMIT)
         while data := await feed.recv(_CHUNK):
-            for line in lines.feed(data):
+            if feed in self._silent:
+                self._silent[feed] = self._silent.pop(feed)
+            for number, line in enumerate(lines.feed(data), 1):
                 self._hear(line)
+                if number % _LINES_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
             await trio.sleep(0 if self._hurry() else GATHER)
 
     def _hear(self, line: bytes | None) -> None:

@@ -51,11 +51,27 @@ def open_soundly(path: Path, *, now: float) -> Opened:
     except Foreign as foreign:
         troubles.append(f"{path} {foreign}; until then history is kept in memory only")
     except (OSError, sqlite3.Error) as error:
+        table = _frozen(path)
+        if table:
+            troubles.append(f"history file {path} can only be read ({error}); make room on the disk, or give us rights")
+            return Opened(table, troubles)
         troubles.append(
             f"history file {path} cannot be used ({error}); history is kept in memory only: "
             "correct the path or its rights, then restart"
         )
     return Opened(None, troubles)
+
+
+def _frozen(path: Path) -> Table | None:
+    """What can be read of a file that cannot be written; None if that is nothing."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+        if len(header) == 100 and struct.unpack_from(">I4xI", header, 60) == (VERSION, APPLICATION):
+            return Table(path, frozen=True)
+    except (OSError, sqlite3.Error):
+        pass
+    return None
 
 
 def check(path: Path) -> None:

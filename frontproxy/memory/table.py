@@ -32,7 +32,7 @@ Row = tuple[bytes, float, float, float, float, bytes | None]
 
 _JOURNAL_LIMIT = 32 << 20  # bytes; a write-ahead log that grew beyond (a copy was being made) is cut back to this
 _BUSY_TIMEOUT = 5.0  # seconds a writer waits for another process, such as `learn`
-_SHARES = Struct("<ddff ddff f")  # t, n, good, bad of the network's share and of the ASN's; spent
+_SHARES = Struct("<dddd dddd d")  # t, n, good, bad of the network's share and of the ASN's; spent
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS history (key BLOB PRIMARY KEY, t REAL NOT NULL, n REAL NOT NULL, good REAL NOT NULL,"
     " bad REAL NOT NULL, shares BLOB) WITHOUT ROWID"
@@ -67,24 +67,24 @@ class Table:
     run beside both. Every method raises sqlite3.Error when the disk or the file is in trouble.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, frozen: bool = False) -> None:
+        """Open it, or make it. `frozen` is for a file that cannot be written now, because its disk is full, say.
+
+        A frozen table is read as it was last put in order, without its write-ahead log; the first write that succeeds
+        thaws it.
+        """
         self.path = path
-        self._writer = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-        try:
-            self._writer.execute("PRAGMA journal_mode = WAL")
-            self._writer.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
-            self._writer.execute("PRAGMA synchronous = NORMAL")
-            self._writer.execute(f"PRAGMA application_id = {APPLICATION}")
-            self._writer.execute(f"PRAGMA user_version = {VERSION}")
-            self._writer.execute(_SCHEMA)
-            self._reader = connect_reader(path)
-        except sqlite3.Error:
-            self._writer.close()
-            raise
+        self._writer: sqlite3.Connection | None = None
+        if frozen:
+            self._reader = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+            self._reader.execute(_COUNT, (CLIENT, CLIENT)).fetchone()
+        else:
+            self._writer, self._reader = _connections(path)
 
     def close(self) -> None:
         self._reader.close()
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
     def read(self, keys: Sequence[bytes | None]) -> dict[bytes, Row]:
         """The rows of three keys, in one query; a key that is None has none."""
@@ -97,10 +97,12 @@ class Table:
 
         Of `evicted` (key and `t`) only those are deleted that were not touched since.
         """
+        if self._writer is None:
+            self._writer, self._reader = _connections(self.path)
         writer = self._writer
         writer.execute("BEGIN IMMEDIATE")
         try:
-            gained = {level: self._put(level, records) for level in LEVELS}
+            gained = {level: _put(writer, level, records) for level in LEVELS}
             for key in (key for key, record in records.items() if record is None):
                 gained[key[:1]] -= writer.execute(_DELETE, (key,)).rowcount
             for key, t in evicted:
@@ -111,14 +113,6 @@ class Table:
                 writer.execute("ROLLBACK")
             raise
         return gained
-
-    def _put(self, level: bytes, records: Mapping[bytes, Record | None]) -> int:
-        rows = [_packed(key, record) for key, record in records.items() if record is not None and key[:1] == level]
-        rows.sort()  # neighbours share pages
-        updated = self._writer.executemany(_UPDATE, rows).rowcount if rows else 0
-        if updated == len(rows):
-            return 0
-        return self._writer.executemany(_INSERT, rows).rowcount
 
     def count(self) -> dict[bytes, int]:
         """How many rows each level has."""
@@ -131,6 +125,30 @@ class Table:
         choice |= {"good_half_life": forgetting.good_half_life, "bad_half_life": forgetting.bad_half_life}
         with closing(connect_reader(self.path)) as reader:
             return reader.execute(_CHOOSE, choice).fetchall()
+
+
+def _connections(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """The writer, for worker threads, and the reader, for the event loop."""
+    writer = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    try:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
+        writer.execute("PRAGMA synchronous = NORMAL")
+        writer.execute(f"PRAGMA application_id = {APPLICATION}")
+        writer.execute(f"PRAGMA user_version = {VERSION}")
+        writer.execute(_SCHEMA)
+        return writer, connect_reader(path)
+    except sqlite3.Error:
+        writer.close()
+        raise
+
+
+def _put(writer: sqlite3.Connection, level: bytes, records: Mapping[bytes, Record | None]) -> int:
+    """Write the records of one level; the rows it has gained."""
+    rows = [_packed(key, record) for key, record in records.items() if record is not None and key[:1] == level]
+    rows.sort()  # neighbours share pages
+    updated = writer.executemany(_UPDATE, rows).rowcount if rows else 0
+    return 0 if updated == len(rows) else writer.executemany(_INSERT, rows).rowcount
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:

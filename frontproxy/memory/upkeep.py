@@ -24,7 +24,7 @@ _COPY_RETRY = 3600.0
 
 
 class Upkeep:
-    """The size and the copy of one table. `count` must be called once, before the first write."""
+    """The size and the copy of one table."""
 
     def __init__(self, kept: Table, *, clock: Callable[[], float], limiter: trio.CapacityLimiter) -> None:
         self._table = kept
@@ -33,6 +33,7 @@ class Upkeep:
         self.path = kept.path
         self._doomed: deque[tuple[bytes, float]] = deque()
         self._copy_tried = 0.0
+        self._counted = False
         self.rows = dict.fromkeys(LEVELS, 0)
         """How many rows each level has on disk."""
         self.last_copy = repair.copied_at(kept.path)
@@ -41,6 +42,7 @@ class Upkeep:
     def count(self) -> None:
         """Count the rows (this blocks). Raises sqlite3.Error."""
         self.rows = self._table.count()
+        self._counted = True
 
     def gained(self, rows: Mapping[bytes, int]) -> None:
         """A write has added so many rows to each level."""
@@ -54,6 +56,8 @@ class Upkeep:
         """Choose what must go from the levels that have more than `limit` rows. Raises sqlite3.Error."""
         if self._doomed:
             return
+        if not self._counted:
+            await trio.to_thread.run_sync(self.count, limiter=self._limiter)
         for level in LEVELS:
             excess = self.rows[level] - limit
             if excess > 0:
@@ -75,8 +79,8 @@ class Upkeep:
         """
         now = self._clock()
         if (
-            now - (self.last_copy or 0.0) < _COPY_AGE
-            or now - self._copy_tried < _COPY_RETRY
+            abs(now - (self.last_copy or 0.0)) < _COPY_AGE  # one that is dated in the future is no reason to wait
+            or abs(now - self._copy_tried) < _COPY_RETRY
             or not any(self.rows.values())
         ):
             return False

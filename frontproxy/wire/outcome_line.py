@@ -76,6 +76,8 @@ def encode(outcome: OutcomeLine) -> bytes:
     values: dict[str, Any] = {"v": 1}
     for field in fields(outcome):
         value = getattr(outcome, field.name)
+        if _TYPES[field.name] is int:
+            value = min(value, COUNT_LIMIT)  # more cannot be told, and a line that is refused would tell nothing
         if field.default is MISSING or value != field.default:
             values[field.name] = value
     return json.dumps(values, separators=(",", ":")).encode() + b"\n"

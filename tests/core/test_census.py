@@ -77,7 +77,7 @@ def test_a_connection_that_we_refused_counts_neither_as_open_nor_as_rate() -> No
     census.arrived(ALICE, 0)
     census.arrived(ALICE, 0)
 
-    census.refused(ALICE, 0, 0)
+    census.refused(ALICE, 0, 0, for_now=True)
 
     assert census.open_sessions(ALICE) == 1
     assert census.rate(ALICE, 0) == 1
@@ -89,7 +89,7 @@ def test_a_refusal_long_after_the_arrival_takes_back_what_is_left_of_it() -> Non
         census.arrived(ALICE, 0)
 
     for _ in range(60):
-        census.refused(ALICE, 0, 30)
+        census.refused(ALICE, 0, 30, for_now=True)
 
     assert census.rate(ALICE, 30) == pytest.approx(0, abs=1e-9)
     census.arrived(ALICE, 30)
@@ -103,7 +103,7 @@ def test_a_refusal_long_after_the_arrival_takes_back_what_is_left_of_it() -> Non
 def test_a_return_is_one_minute_to_six_hours_after_the_refusal(after: float, returned: bool) -> None:
     census = Census()
     census.arrived(ALICE, 100)
-    census.refused(ALICE, 100, 100)
+    census.refused(ALICE, 100, 100, for_now=True)
 
     assert census.has_returned(ALICE, 100 + after) is returned
     assert not census.has_returned(BOB, 100 + after)
@@ -111,8 +111,8 @@ def test_a_return_is_one_minute_to_six_hours_after_the_refusal(after: float, ret
 
 def test_the_last_refusal_counts() -> None:
     census = Census()
-    census.refused(ALICE, 0, 0)
-    census.refused(ALICE, 50, 50)
+    census.refused(ALICE, 0, 0, for_now=True)
+    census.refused(ALICE, 50, 50, for_now=True)
 
     assert not census.has_returned(ALICE, 70)
     assert census.has_returned(ALICE, 110)
@@ -120,7 +120,7 @@ def test_the_last_refusal_counts() -> None:
 
 def test_one_who_was_served_earns_its_next_return_anew() -> None:
     census = Census()
-    census.refused(ALICE, 0, 0)
+    census.refused(ALICE, 0, 0, for_now=True)
 
     census.welcomed(ALICE)
     census.welcomed(BOB)
@@ -132,7 +132,7 @@ def test_who_has_been_silent_longest_is_forgotten_first() -> None:
     census = Census(remembered=2)
     for client in (ALICE, BOB, ALICE, CAROL):
         census.arrived(client, 0)
-        census.refused(client, 0, 0)
+        census.refused(client, 0, 0, for_now=True)
         census.arrived(client, 0)
 
     assert [census.rate(client, 0) > 0 for client in (ALICE, BOB, CAROL)] == [True, False, True]
@@ -160,7 +160,7 @@ def test_the_counts_agree_with_a_simple_count_and_stay_bounded(
         elif event == "welcomed":
             census.welcomed(client)
         else:
-            census.left(client) if event == "left" else census.refused(client, now, now)
+            census.left(client) if event == "left" else census.refused(client, now, now, for_now=True)
             here[client] = max(here[client] - 1, 0)
 
     rates = [census.rate(client, now) for client in (ALICE, BOB, CAROL)]
@@ -175,7 +175,17 @@ def test_nothing_is_kept_of_clients_that_have_left() -> None:
     for number in range(1000):
         client = number.to_bytes(4, "big")
         census.arrived(client, number)
-        census.left(client) if number % 2 else census.refused(client, number, number)
+        census.left(client) if number % 2 else census.refused(client, number, number, for_now=True)
 
     sizes = [len(table) for table in vars(census).values() if isinstance(table, dict)]
     assert sorted(sizes) == [0, 10, 10]
+
+
+def test_one_who_was_refused_for_good_earns_nothing_by_coming_back() -> None:
+    census = Census()
+    census.arrived(ALICE, 0)
+
+    census.refused(ALICE, 0, 0, for_now=False)
+
+    assert not census.has_returned(ALICE, RETURN_AFTER)
+    assert census.open_sessions(ALICE) == 0

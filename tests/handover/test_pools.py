@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from frontproxy.core.config_values import Backend, Config
 from frontproxy.core.config_values import Pool as PoolSettings
 from frontproxy.core.session import Session
-from frontproxy.handover.pools import BUSY, Pools
+from frontproxy.handover.pools import BUSY, HELD_FOR, Pools
 from frontproxy.wire.outcome_line import OutcomeLine
 from tests.fakes import FakeSmtpd, Recorder, Visitors, open_descriptors
 
@@ -132,10 +132,29 @@ def test_an_ended_session_gives_its_place_back_once(town: Town, visitors: Visito
 
 def test_an_outcome_finds_its_session_by_id_or_by_address_and_port(town: Town, visitors: Visitors) -> None:
     session = town.admit(visitors.session())
-    by_id = OutcomeLine(client="192.0.2.9", port=1, ended=0.0, end="quit", session=session.id)
+    by_id = OutcomeLine(client=session.address, port=1, ended=0.0, end="quit", session=session.id)
     by_port = OutcomeLine(client=session.address, port=session.port, ended=0.0, end="quit")
 
     assert town.pools.register.find(by_id) is town.pools.register.find(by_port) is town.told.given[0]
+
+
+def test_nobody_can_tell_of_the_session_of_another_client(town: Town, visitors: Visitors) -> None:
+    session = town.admit(visitors.session())
+
+    assert not town.pools.register.find(
+        OutcomeLine(client="192.0.2.9", port=1, ended=0.0, end="quit", session=session.id)
+    )
+
+
+def test_a_place_whose_outcome_never_comes_is_given_back_in_the_end(town: Town, visitors: Visitors) -> None:
+    town.admit(visitors.session())
+    (given,) = town.told.given
+    town.smtpds["hostile"].take()
+
+    town.pools.tick(given.given_at + HELD_FOR)
+    assert town.pools.open_in("hostile") == 1
+    town.pools.tick(given.given_at + HELD_FOR + 1)
+    assert town.pools.open_in("hostile") == 0
 
 
 def test_a_server_that_does_not_report_frees_the_place_when_it_takes_the_session(

@@ -169,23 +169,23 @@ async def test_many_feeds_are_heard_side_by_side(tmp_path: Path) -> None:
         assert desk.report.heard.connected == FEEDS_LIMIT
 
 
-async def test_one_feed_too_many_is_turned_away_and_welcome_when_another_has_left(
+async def test_one_feed_too_many_takes_the_place_of_the_one_silent_longest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "FEEDS_LIMIT", 1)
-    async with serving(tmp_path / "report") as desk:
-        async with await desk.feed() as first:
-            await first.send_all(encode(outcome(1)))
-            await desk.until(lambda: desk.told == [1])
-            async with await desk.feed() as second:
-                with trio.fail_after(PATIENCE):
-                    assert await second.receive_some() == b""
-        assert [line["why"] for line in desk.logged] == ["1 feeds are connected"]
-        await trio.testing.wait_all_tasks_blocked()
-
+    monkeypatch.setattr(report, "FEEDS_LIMIT", 2)
+    async with serving(tmp_path / "report") as desk, await desk.feed() as first, await desk.feed() as second:
+        await second.send_all(encode(outcome(2)))
+        await desk.until(lambda: desk.told == [2])
+        await first.send_all(encode(outcome(1)))
+        await desk.until(lambda: desk.told == [2, 1])
         async with await desk.feed() as third:
+            with trio.fail_after(PATIENCE):
+                assert await second.receive_some() == b""
             await third.send_all(encode(outcome(3)))
-            await desk.until(lambda: desk.told == [1, 3])
+            await first.send_all(encode(outcome(4)))
+            await desk.until(lambda: sorted(desk.told) == [1, 2, 3, 4])
+
+    assert [line["state"] for line in desk.logged] == ["dropped"]
 
 
 async def test_a_stranger_is_not_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,3 +203,47 @@ def test_a_full_disk_is_a_452_and_costs_no_session(build: Callable[..., House], 
         house.stop()
     finally:
         subprocess.run(["umount", str(folder / "var")], check=True)
+
+
+def test_a_reload_reads_the_recipients_again(house: House) -> None:
+    (house.folder / "recipients").write_text("newcomer\n")
+    assert house.ask("reload")["ok"]
+
+    house.deliver(recipient="newcomer@example.com")
+
+    assert len(house.mail()) == 1
+
+
+def test_a_reload_to_smtpds_that_cannot_begin_keeps_those_that_serve(house: House) -> None:
+    before = house.servers()
+    house.write_config(CONFIG + 'delivery = "maildir:/proc/mail"\n')
+
+    answer = house.ask("reload")
+
+    assert (answer["ok"], answer["code"]) == (False, "failed")
+    assert "did not begin to serve" in answer["mistakes"][0]
+    assert house.servers() == before
+    house.deliver()
+
+
+def test_a_changed_report_socket_waits_for_the_next_start(house: House) -> None:
+    house.write_config(CONFIG.replace("mx.example.com", "new.example.com") + '[learn]\nreport = "var/other.sock"\n')
+
+    answer = house.ask("reload")
+
+    assert answer["ok"]
+    assert any("learn.report has changed" in remark for remark in answer["remarks"])
+    house.befriend(FRIEND, messages=2)
+
+
+def test_what_check_prints_is_a_configuration_with_the_same_effect(house: House) -> None:
+    def check(*words: str) -> str:
+        command = [sys.executable, "-m", "frontproxy", "check", "--print", *words]
+        return subprocess.run(command, cwd=house.folder, capture_output=True, text=True, check=True).stdout
+
+    printed = check()
+
+    assert "[smtpd.hostile.stress]" in printed
+    assert "junk_command_limit = 1\n" in printed
+    (house.folder / "printed.toml").write_text(printed)
+    assert check("-c", "printed.toml") == printed
