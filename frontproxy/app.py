@@ -14,13 +14,15 @@ import trio
 
 from frontproxy import pulse
 from frontproxy.admin import AdminSocket
+from frontproxy.alarms import Alarms
 from frontproxy.clock import AnchoredClock
 from frontproxy.control import Controls
+from frontproxy.core.config_values import Config
 from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.doors import Address, Door, open_doors
 from frontproxy.learn.report import ReportSocket
 from frontproxy.listener import SpareDescriptors, listen
-from frontproxy.local import bind_local, remove_local
+from frontproxy.local import bind_local, kept_out, remove_local
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile
@@ -48,6 +50,8 @@ class House:
 
     def __init__(self, setup: Setup, proxy: Proxy) -> None:
         self._path = setup.path
+        self._bound = setup.config
+        """As it was when the sockets and the history were opened."""
         self._proxy = proxy
         self._outcomes = Outcomes(proxy)
         self._servers = Servers(setup.config.learn.report, self._outcomes.server_died, proxy.log, proxy.log.raw)
@@ -69,16 +73,17 @@ class House:
             group = setup.config.admin.group
             report = ReportSocket(self._outcomes.hear, lambda: proxy.pools.waiting() > 0, proxy.log, group)
             stalls = pulse.Stalls()
-            watched = Watched(report.heard, self._servers.status, stalls.longest)
+            alarms = Alarms(proxy, report.heard)
+            watched = Watched(report.heard, self._servers.status, stalls.longest, lambda: alarms.current)
             controls = Controls(proxy, watched, lambda: self._reload(root), self._drain_wanted.set)
             root.start_soon(self._obey, signals, root)
             root.start_soon(proxy.memory.run)
-            root.start_soon(pulse.run, proxy, stalls)
+            root.start_soon(pulse.run, proxy, stalls, alarms.look)
             root.start_soon(report.serve, sockets.report)
             try:
                 await self._move_in(setup, root)
             except Mistaken as error:
-                failure = error
+                failure = None if self._drain_wanted.is_set() else error
             else:
                 root.start_soon(AdminSocket(controls, proxy.log, group).serve, sockets.admin)
                 ready([door.address for door in self._doors.values()])
@@ -156,7 +161,8 @@ class House:
             raise self._cannot_reload("frontproxy is about to end", "start it again")
         setup = await load(self._path)
         try:
-            remarks = [str(warning) for warning in setup.warnings] + _needs_restart(self._proxy.setup, setup)
+            self._proxy.pins.refresh()
+            remarks = [str(warning) for warning in setup.warnings] + _needs_restart(self._bound, setup.config)
             await self._move_in(setup, root)
         except BaseException:
             if self._proxy.setup is not setup:
@@ -194,8 +200,7 @@ def _places(wanted: int, log: Log) -> int:
     return min(wanted, places)
 
 
-def _needs_restart(old: Setup, new: Setup) -> list[str]:
-    before, after = old.config, new.config
+def _needs_restart(before: Config, after: Config) -> list[str]:
     changed = {
         "admin": before.admin != after.admin,
         "history.file": before.history.file != after.history.file,
@@ -223,8 +228,8 @@ async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> No
         pins = Pins.load(config.history.file.parent / "pins.toml")
         memory = await trio.to_thread.run_sync(_open_history, setup, log, clock)
         undo.callback(memory.close)
-        for warning in setup.warnings:
-            log("configuration", state="warning", text=str(warning))
+        for warning in [*map(str, setup.warnings), *kept_out(config.admin.socket.parent, config.admin.group)]:
+            log("configuration", state="warning", text=warning)
         house = House(setup, Proxy(setup, memory, pins, log, clock))
         await house.run(setup, LocalSockets(*sockets), signals, lambda addresses: ready(setup, addresses))
 

@@ -18,6 +18,7 @@ from frontproxy.status import Watched, status_of
 
 Answer = dict[str, Any]
 CLIENTS_SHOWN = 10
+_SIGNS = {"best": 1, "worst": -1, "busiest": 0}
 _LONGEST = 10 * 365 * 86400.0
 
 
@@ -46,13 +47,16 @@ async def answer(controls: Controls, words: Sequence[str]) -> Answer:
     verb, arguments = words[0], list(words[1:])
     if verb not in _VERBS:
         raise Refused("unknown_command", f"{verb[:40]!a} is no command; there are: {', '.join(sorted(_VERBS))}")
-    return await _VERBS[verb](controls, arguments)
+    try:
+        return await _VERBS[verb](controls, arguments)
+    except Mistaken as error:
+        text = f"{verb} changed nothing, because of mistakes"
+        raise Refused("failed", text, mistakes=[str(mistake) for mistake in error.mistakes]) from None
 
 
 async def _score(controls: Controls, arguments: list[str]) -> Answer:
     packed = _address(_one(arguments, "score CLIENT"))
-    verdict = controls.proxy.judge(packed, address.unpack(packed))
-    return dict(scoring.score_answer(verdict))
+    return dict(scoring.score_answer(controls.proxy.judge(packed, address.unpack(packed))))
 
 
 async def _clients(controls: Controls, arguments: list[str]) -> Answer:
@@ -66,6 +70,8 @@ async def _clients(controls: Controls, arguments: list[str]) -> Answer:
         for client, record in await controls.proxy.memory.rank(order, CLIENTS_SHOWN):
             own = history.aged(record.own, now, forgetting)
             points = history.recollect(record, None, None, now=now, forgetting=forgetting).points
+            if points * _SIGNS[order] < 0:
+                continue
             rows.append(
                 {
                     "client": address.client_text(client),
@@ -92,6 +98,7 @@ async def _pin(controls: Controls, arguments: list[str]) -> Answer:
     now = proxy.clock.now()
     until = now + _duration(options["--for"]) if "--for" in options else None
     try:
+        proxy.pins.refresh()
         pin = Pin(network, pool, until=until, because=options.get("--because", ""), made=now)
         proxy.pins.add(pin)
     except ValueError as error:
@@ -105,6 +112,7 @@ async def _pin(controls: Controls, arguments: list[str]) -> Answer:
 async def _unpin(controls: Controls, arguments: list[str]) -> Answer:
     network = _one(arguments, "unpin CLIENT|NETWORK")
     try:
+        controls.proxy.pins.refresh()
         removed = controls.proxy.pins.remove(network)
     except ValueError as error:
         raise Refused("bad_address", str(error)) from None
@@ -151,12 +159,7 @@ async def _stress(controls: Controls, arguments: list[str]) -> Answer:
 async def _reload(controls: Controls, arguments: list[str]) -> Answer:
     if arguments:
         raise Refused("usage", "usage: reload")
-    try:
-        remarks = await controls.reload()
-    except Mistaken as error:
-        text = "the configuration has mistakes; the old one stays in force"
-        raise Refused("failed", text, mistakes=[str(mistake) for mistake in error.mistakes]) from None
-    return {"remarks": remarks}
+    return {"remarks": await controls.reload()}
 
 
 async def _drain(controls: Controls, arguments: list[str]) -> Answer:
@@ -225,8 +228,8 @@ def _duration(text: str) -> float:
         seconds = durations.parse_duration(text)
     except ValueError as error:
         raise Refused("usage", f"{error}; write 90s, 10m, 1h or 7d") from None
-    if seconds > _LONGEST:
-        raise Refused("usage", f"{text} is too long; leave it out for ever")
+    if not 0 < seconds <= _LONGEST:
+        raise Refused("usage", f"--for {text} makes no sense; leave it out to have it for ever")
     return seconds
 
 

@@ -53,6 +53,16 @@ def _make_folder(folder: Path, group: str) -> None:
         folder.chmod(0o710)
 
 
+def kept_out(folder: Path, group: str) -> list[str]:
+    """A warning if members of the group cannot pass through the folder to the sockets in it."""
+    if not group:
+        return []
+    found = folder.stat()
+    if found.st_mode & 0o001 or (found.st_gid == grp.getgrnam(group).gr_gid and found.st_mode & 0o010):
+        return []
+    return [f"{folder} keeps the members of {group} from its sockets; chgrp {group} {folder} && chmod g+x {folder}"]
+
+
 @contextlib.contextmanager
 def _only_one_at_a_time(folder: Path) -> Iterator[None]:
     """Two programs that start at once must not take each other's new socket for a stale one."""

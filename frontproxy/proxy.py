@@ -125,6 +125,7 @@ class Proxy:
             port=given.port,
             score=round(verdict.score, 1),
             pool=given.pool,
+            would=(verdict.would.pool or "reply") if verdict.would else None,
             settled=verdict.settled,
             reasons=_reasons(verdict),
             ms=round((given.given_at - given.accepted) * 1000, 1),

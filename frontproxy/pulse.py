@@ -1,6 +1,8 @@
 """The pulse: what no client waits for, done in one go every few dozen milliseconds."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -29,21 +31,30 @@ class Stalls:
         return max(self._this_minute, self._last_minute)
 
 
-async def run(proxy: Proxy, stalls: Stalls) -> None:
+async def run(proxy: Proxy, stalls: Stalls, each_second: Callable[[], None]) -> None:
     """Beat for ever. A bug in one beat is logged; the next one comes all the same."""
     second, due = 0.0, time.monotonic()
     while True:
         now = time.monotonic()
         stalls.note(now - due, now)
-        for part in (proxy.pools.tick, proxy.farewell.tick):  # taken notices, impatience, stress; lingering goodbyes
-            try:
-                part(now)
-            except Exception as error:  # noqa: BLE001  the proxy outlives a bug
-                proxy.log.bug("pulse", error)
-                proxy.counters["bugs"] += 1
+        with _guarded(proxy):
+            proxy.pools.tick(now)  # taken notices, impatience, stress
+        with _guarded(proxy):
+            proxy.farewell.tick(now)  # lingering goodbyes
         if now - second >= 1:
             second = now
             proxy.log.second()
+            with _guarded(proxy):
+                each_second()
         proxy.log.tick()
         due = time.monotonic() + TICK
         await trio.sleep(TICK)
+
+
+@contextmanager
+def _guarded(proxy: Proxy) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  the proxy outlives a bug
+        proxy.log.bug("pulse", error)
+        proxy.counters["bugs"] += 1

@@ -96,6 +96,7 @@ class Servers:
                 for smtpd in smtpds.values():
                     if smtpd not in self._serving.values():
                         smtpd.abandon()
-                what, remedy = f"the socket of {name} cannot be made: {error}", "it stands beside learn.report"
+                what = f"the socket of {name} cannot be made: {error}"
+                remedy = "it stands beside learn.report; give that a shorter path, or us the right to write there"
                 raise Mistaken([Mistake(str(setup.path), 0, f"pool.{pool}.backends", what, remedy)]) from error
         return smtpds

@@ -40,8 +40,7 @@ async def observe_stranger(proxy: Proxy, chair: Chair) -> None:
 
 async def _observe(proxy: Proxy, chair: Chair) -> None:
     session = chair.session
-    stress = bool(proxy.pools.stressed)
-    pause = scoring.pause(session.verdict.score, proxy.setup.config, stress=stress)
+    pause = scoring.pause(session.verdict.score, proxy.setup.config, stress=bool(proxy.pools.stressed))
     manners = await proxy.room.observe(chair, deadline=trio.current_time() + pause)
     if manners is None:
         proxy.session_refused(session, chair.reply, "waiting_room")

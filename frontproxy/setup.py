@@ -3,6 +3,7 @@
 Building it may take a while and may fail, with every mistake at once; having it costs nothing.
 """
 
+import grp
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Source:
 def read(path: Path) -> Source:
     """Read and parse a configuration, without opening what it names. Raises Mistaken if there is nothing to read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise Mistaken([Mistake(str(path), 0, "", f"cannot be read: {why}", "name another file with -c")]) from None
@@ -91,6 +92,7 @@ async def load(path: Path) -> Setup:
     settings = checked.config
     lists = await _collect(mistakes, compile_lists, _sources(settings)) if settings.lists else None
     geo = await _collect(mistakes, trio.to_thread.run_sync, lambda: GeoBook.open([g.file for g in settings.geo]))
+    mistakes += _unusable(settings, str(path))
     told = await _collect(mistakes, _check_smtpd, settings, source)
     if mistakes:
         for opened in (lists, geo):
@@ -114,6 +116,21 @@ async def load(path: Path) -> Setup:
         personalities=told.get("effective", {}),
         fingerprint=str(told.get("fingerprint", "")),
     )
+
+
+def _unusable(settings: Config, file: str) -> list[Mistake]:
+    """What only the machine can tell: an unknown group, a folder where the history should be."""
+    mistakes = []
+    if settings.admin.group:
+        try:
+            grp.getgrnam(settings.admin.group)
+        except KeyError:
+            what = f"there is no group {settings.admin.group!a}"
+            mistakes.append(Mistake(file, 0, "admin.group", what, "make it with groupadd, or leave it empty"))
+    if settings.history.file.is_dir():
+        what, remedy = f"{settings.history.file} is a folder", "name a file in it"
+        mistakes.append(Mistake(file, 0, "history.file", what, remedy))
+    return mistakes
 
 
 async def _collect(mistakes: list[Mistake], step: Callable[..., Any], *arguments: object) -> Any:

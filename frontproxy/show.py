@@ -34,6 +34,8 @@ def _fate(answer: Answer) -> str:
     way = f"goes to pool {answer['pool']}" if answer["pool"] else f"is told: {answer['reply']}"
     if answer["pinned"]:
         return _escaped(f"{way} (pinned by {answer['pinned']})")
+    if "would" in answer:
+        return _escaped(f"{way} (observing; the rules say: {answer['would']})")
     return _escaped(f"{way} {'at once' if answer['settled'] else 'after a pause'}")
 
 
@@ -112,7 +114,7 @@ def status(answer: Answer, options: Namespace) -> None:
     facts = {
         "waiting room": f"{room['waiting']}/{room['places']} {_gauge(room['waiting'], room['places'])}",
         "feeds": f"{feeds['connected']} connected, {feeds['lines']} outcomes, {feeds['bad_lines']} bad lines",
-        "history": ", ".join(f"{name} {value}" for name, value in history.items()),
+        "history": f"{history['clients']} clients, {history['networks']} networks; {history['unwritten']} unwritten",
         "longest stall": f"{answer['longest_stall'] * 1000:.1f} ms in the last minute",
         "lists": f"{answer['lists']['networks']} networks in {answer['lists']['lists']} lists",
         "counters": ", ".join(f"{name} {value}" for name, value in answer["counters"].items()),
@@ -121,6 +123,8 @@ def status(answer: Answer, options: Namespace) -> None:
     for name, text in facts.items():
         grid.add_row(Text(name, "bold"), _plain(text))
     _print(grid)
+    for alarm in answer["alarms"]:
+        _print(Text(_escaped(f"ALARM: {alarm}"), "bold red"))
     for warning in answer["warnings"]:
         _print(Text(_escaped(f"warning: {warning}"), "yellow"))
 
@@ -166,6 +170,8 @@ def _prometheus(answer: Answer) -> Iterable[str]:
         yield f"frontproxy_waiting_room_{name} {answer['waiting_room'][name]}"
     yield "# TYPE frontproxy_feeds_connected gauge"
     yield f"frontproxy_feeds_connected {answer['feeds']['connected']}"
+    yield "# TYPE frontproxy_alarms gauge"
+    yield f"frontproxy_alarms {len(answer['alarms'])}"
     yield "# TYPE frontproxy_events_total counter"
     for name, value in answer["counters"].items():
         yield f'frontproxy_events_total{{event="{_label(name)}"}} {value}'

@@ -20,6 +20,7 @@ class Watched:
     """The bundled smtpds: name and pid (None while one is not running)."""
     longest_stall: Callable[[], float]
     """Seconds."""
+    alarms: Callable[[], Sequence[str]]
 
 
 def status_of(proxy: Proxy, watched: Watched) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def status_of(proxy: Proxy, watched: Watched) -> dict[str, Any]:
         "mode": proxy.setup.config.mode,
         "configuration": str(proxy.setup.path),
         "warnings": [str(warning) for warning in proxy.setup.warnings],
+        "alarms": list(watched.alarms()),
         "uptime": round(proxy.clock.now() - proxy.started, 1),
         "longest_stall": round(watched.longest_stall(), 4),
         "clock_error": round(proxy.clock.error(), 3),

@@ -111,7 +111,7 @@ class Visitors:
             port=1024 + number,
             server=("198.51.100.25", 25),
             accepted=accepted,
-            verdict=Verdict(address, score, (), Route(pool=pool), settled, pinned, standing, learning),
+            verdict=Verdict(address, score, (), Route(pool=pool), settled, pinned, standing, learning=learning),
         )
 
     def friend(

@@ -224,6 +224,7 @@ def controls_of(house: House, deeds: Deeds | None = None) -> Controls:
             feeds=FeedsHeard(connected=1, lines=7),
             servers=lambda: [{"name": "smtpd-nice-nice", "pid": os.getpid()}],
             longest_stall=lambda: 0.003,
+            alarms=list,
         ),
         reload=reload,
         drain=lambda: done.drained.append("drain"),

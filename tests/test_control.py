@@ -243,6 +243,7 @@ async def test_status_tells_how_everything_is(house: House) -> None:
         "uptime",
         "clock_error",
         "longest_stall",
+        "alarms",
         "waiting_room",
         "pools",
         "servers",

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.local import PATH_LIMIT, InUseError, Lines, bind_local, is_welcome, remove_local
+from frontproxy.local import PATH_LIMIT, InUseError, Lines, bind_local, is_welcome, kept_out, remove_local
 from tests.fakes import as_nobody, open_descriptors
 
 # Binding
@@ -245,3 +245,24 @@ def test_how_bytes_arrive_makes_no_difference_to_lines(data: bytes, cuts: list[i
     assert feed(4, *chunks) == feed(4, data)
     whole = [None if len(line) > 4 else line.removesuffix(b"\r") for line in data.split(b"\n")[:-1]]
     assert feed(4, data) == whole
+
+
+def test_a_group_that_cannot_pass_through_the_folder_is_warned_of(tmp_path: Path) -> None:
+    group = grp.getgrgid(os.getegid()).gr_name
+    tmp_path.chmod(0o700)
+
+    assert kept_out(tmp_path, "") == []
+    [warning] = kept_out(tmp_path, group)
+    assert f"chgrp {group} {tmp_path} && chmod g+x {tmp_path}" in warning
+    tmp_path.chmod(0o710)
+    os.chown(tmp_path, -1, os.getegid())
+    assert kept_out(tmp_path, group) == []
+
+
+def test_a_folder_made_for_a_group_lets_it_through(tmp_path: Path) -> None:
+    group = grp.getgrgid(os.getegid()).gr_name
+    path = tmp_path / "var/admin.sock"
+
+    with bind_local(path, mode=0o660, group=group):
+        assert kept_out(path.parent, group) == []
+        assert path.parent.stat().st_mode & 0o777 == 0o710

@@ -16,7 +16,7 @@ async def test_the_pulse_frees_what_was_taken_and_sums_up_the_log(house: House) 
         house.log.often("refused", "route", number=number)
 
     with trio.move_on_after(0.06):
-        await pulse.run(house.proxy, pulse.Stalls())
+        await pulse.run(house.proxy, pulse.Stalls(), lambda: None)
 
     assert given.taken_at is not None
     assert taken.attributes["session"] == given.id
@@ -27,7 +27,7 @@ async def test_the_pulse_outlives_a_bug(house: House, monkeypatch: pytest.Monkey
     monkeypatch.setattr(house.proxy.farewell, "tick", bug)
 
     with trio.move_on_after(0.06) as beating:
-        await pulse.run(house.proxy, pulse.Stalls())
+        await pulse.run(house.proxy, pulse.Stalls(), lambda: None)
 
     assert beating.cancelled_caught
     assert house.proxy.counters["bugs"] >= 2

@@ -164,3 +164,19 @@ def test_our_programs_find_this_very_frontproxy(monkeypatch: pytest.MonkeyPatch,
 
     assert (Path(first) / "frontproxy" / "setup.py").exists()
     assert others == ([before] if before else [])
+
+
+async def test_what_only_the_machine_can_tell_is_a_mistake_too(tmp_path: Path) -> None:
+    text = f'[admin]\ngroup = "no-such-group"\n[history]\nfile = "{tmp_path}"\n'
+
+    told = await mistakes_of(written(tmp_path, text + POOLS))
+
+    assert any(line.startswith("config.toml: admin.group: there is no group 'no-such-group'; ") for line in told)
+    assert any("history.file:" in line and "is a folder; name a file in it" in line for line in told)
+
+
+async def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, POOLS)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+    (await load(path)).close()

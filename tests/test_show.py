@@ -54,6 +54,7 @@ def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
         "mode": text,
         "configuration": text,
         "warnings": [text],
+        "alarms": [text],
         "uptime": 93784.5,
         "clock_error": 0.0,
         "longest_stall": 0.003,
@@ -72,7 +73,7 @@ def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
         ],
         "servers": [{"name": text, "pid": 1}],
         "feeds": {"connected": 1, "lines": 7, "bad_lines": 0, "silent_for": None},
-        "history": {"file": text, "clients": 3, "troubles": [text]},
+        "history": {"file": text, "clients": 3, "networks": 2, "unwritten": 0, "troubles": [text]},
         "lists": {"networks": 5, "lists": 2},
         "counters": {"accepted": 12, text: 7},
     }
@@ -155,6 +156,7 @@ def test_a_refusal_goes_to_standard_error_escaped_and_one_line_a_mistake(capsys:
         (score_answer(), "goes to pool nice at once"),
         (score_answer(pool="hostile"), "goes to pool hostile after a pause"),
         (score_answer("Later", pool=None), "is told: 421 Later"),
+        ({**score_answer(), "would": "hostile"}, "goes to pool nice (observing; the rules say: hostile)"),
         (score_answer(pinned="192.0.2.0/24"), "goes to pool nice (pinned by 192.0.2.0/24)"),
     ],
 )
@@ -198,6 +200,8 @@ def test_status_tells_how_everything_is(monkeypatch: pytest.MonkeyPatch) -> None
     assert "DOWN: Connection refused" in shown
     assert "12 ms" in shown
     assert "warning: nice" in shown
+    assert "ALARM: nice" in shown
+    assert "3 clients, 2 networks; 0 unwritten" in shown
 
 
 LABEL = r'[a-z]+="(?:[^"\\\n]|\\[\\"n])*"'

@@ -37,8 +37,13 @@ class Maildir:
                 draft.unlink(missing_ok=True)
 
     def open(self, queue_id: str, hostname: str) -> "MessageFile":
-        """A new file in `tmp/`."""
-        return MessageFile(self.path, f"{queue_id}.{hostname}")
+        """A new file in `tmp/`; folders that were removed under us are made again."""
+        name = f"{queue_id}.{hostname}"
+        try:
+            return MessageFile(self.path, name)
+        except FileNotFoundError:
+            self.prepare()
+            return MessageFile(self.path, name)
 
 
 class MessageFile:

@@ -1,7 +1,7 @@
 """Judging: from evidence to a verdict. The first of these that applies decides where the session goes:
 
-observe mode (the first pool), a pin (its pool), a deciding list (a refusal, or the first pool), the first rule that
-holds.
+a pin (its pool), a deciding list (a refusal, or the first pool), the first rule that holds. In observe mode everyone
+goes to the first pool, and the verdict says where it would have gone.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,11 +43,14 @@ def judge(evidence: Evidence, config: Config, *, pin: Pin | None, weather: Weath
     score = round(evidence.score, 6)
     standing = _standing(score, config.listen.settled)
     listed = evidence.decided_by()
+    route = _route(evidence, score, standing, config, pin=pin, listed=listed, weather=weather)
+    first = Route(pool=config.pools[0].name)
     return Verdict(
         client=evidence.address,
         score=score,
         reasons=evidence.reasons,
-        route=_route(evidence, score, standing, config, pin=pin, listed=listed, weather=weather),
+        route=first if config.mode == "observe" else route,
+        would=route if config.mode == "observe" else None,
         settled=standing != "stranger" or pin is not None or listed is not None,
         pinned=pin.network if pin else "",
         standing=standing,
@@ -93,13 +96,10 @@ def _route(
     listed: Listed | None,
     weather: Weather,
 ) -> Route:
-    first = config.pools[0].name
-    if config.mode == "observe":
-        return Route(pool=first)
     if pin is not None:
         return Route(pool=pin.pool)
     if listed is not None:
-        return Route(reply=DENIED) if listed.settings.kind == "deny" else Route(pool=first)
+        return Route(reply=DENIED) if listed.settings.kind == "deny" else Route(pool=config.pools[0].name)
     facts = _facts(evidence, score, standing, weather)
     for route in config.routes:
         if _holds(route, facts, weather):
@@ -138,7 +138,8 @@ def _facts(evidence: Evidence, score: float, standing: str, weather: Weather) ->
 
 
 def score_answer(verdict: Verdict) -> Mapping[str, object]:
-    """The verdict as the admin socket tells it (the fields are fixed)."""
+    """The verdict as the admin socket tells it (the fields are fixed); `would` is there in observe mode only."""
+    would = {"would": verdict.would.pool or verdict.would.reply} if verdict.would else {}
     return {
         "client": verdict.client,
         "score": _shown(verdict.score),
@@ -150,6 +151,7 @@ def score_answer(verdict: Verdict) -> Mapping[str, object]:
         "reasons": [
             {"name": reason.name, "points": _shown(reason.points), "text": reason.text} for reason in verdict.reasons
         ],
+        **would,
     }
 
 

@@ -37,5 +37,7 @@ class Verdict:
     pinned: str = ""
     """The pin that decided, as the operator wrote it."""
     standing: Literal["friend", "stranger", "foe"] = "stranger"
+    would: Route | None = None
+    """In observe mode: the route that the rules have picked, and that it does not take."""
     learning: Literal["full", "forwarder", "none"] = "full"
     """How its outcomes become history: not at all for lists of kind own, relay and probe."""

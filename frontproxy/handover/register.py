@@ -49,6 +49,10 @@ class Register:
         """The open sessions that the server at a handover socket has taken."""
         return [given for given in self._open.values() if given.backend.path == path and given.taken_at is not None]
 
+    def eldest_age(self, now: float) -> float:
+        """Seconds since the eldest of the open sessions was given away; 0 if there is none."""
+        return next((now - given.given_at for given in self._open.values()), 0.0)
+
     def older_than(self, given_at: float) -> list[Given]:
         """The open sessions that were given away before then, the eldest first."""
         return list(takewhile(lambda given: given.given_at < given_at, self._open.values()))

@@ -78,6 +78,10 @@ class Pins:
             raise Mistaken([Mistake(str(path), 0, "", f"is not TOML: {error}", _REMEDY)]) from None
         return cls(path, _pins_of(entries, path))
 
+    def refresh(self) -> None:
+        """Read the file again, for it may have been edited. Raises Mistaken, and keeps what it knew."""
+        self._adopt(type(self).load(self._path)._pins)
+
     def find(self, packed: bytes, now: float) -> Pin | None:
         """The pin that holds for a packed address (4 or 16 bytes): the one with the longest prefix."""
         width = 8 * len(packed)
@@ -94,7 +98,8 @@ class Pins:
     def add(self, pin: Pin) -> None:
         """Pin a network, in place of an earlier pin of the same. Raises PinError, or OSError from the disk."""
         _check(pin)
-        self._write({**self._pins, _prefix(pin.network): pin})
+        holding = {prefix: other for prefix, other in self._pins.items() if other.holds(pin.made)}
+        self._write({**holding, _prefix(pin.network): pin})
 
     def remove(self, network: str) -> bool:
         """Unpin exactly this network; tells whether it was pinned. Raises PinError, or OSError from the disk."""

@@ -154,8 +154,12 @@ class HistoryFile:
             "dropped": self._recent.dropped,
             "read_errors": self._read_errors,
             "last_copy": upkeep.last_copy if upkeep else None,
-            "troubles": [*self.troubles, *filter(None, (self._failing, self._upkeep_trouble))],
+            "troubles": self.current_troubles(),
         }
+
+    def current_troubles(self) -> list[str]:
+        """What is wrong with the file now, for the operator."""
+        return [*self.troubles, *filter(None, (self._failing, self._upkeep_trouble))]
 
     async def _flush_forever(self) -> None:
         while True:
@@ -168,6 +172,9 @@ class HistoryFile:
             await trio.sleep(_HOUSEKEEPING)
 
     async def _look_after(self, upkeep: Upkeep) -> None:
+        if not upkeep.is_in_place():
+            self._note_upkeep(f"history file {upkeep.path} was removed or replaced under us; restart frontproxy")
+            return
         try:
             await upkeep.doom(self.limit, self.forgetting)
             if await upkeep.copy_if_due():

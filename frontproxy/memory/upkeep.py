@@ -9,6 +9,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -34,10 +35,15 @@ class Upkeep:
         self._doomed: deque[tuple[bytes, float]] = deque()
         self._copy_tried = 0.0
         self._counted = False
+        self._identity = _identity(kept.path)
         self.rows = dict.fromkeys(LEVELS, 0)
         """How many rows each level has on disk."""
         self.last_copy = repair.copied_at(kept.path)
         """When the last good copy was made, in seconds since 1970; None if there is none."""
+
+    def is_in_place(self) -> bool:
+        """The file we have open is still the one at its path."""
+        return _identity(self.path) == self._identity
 
     def count(self) -> None:
         """Count the rows (this blocks). Raises sqlite3.Error."""
@@ -88,6 +94,14 @@ class Upkeep:
         await trio.to_thread.run_sync(repair.write_copy, self._table.path, limiter=self._limiter)
         self.last_copy = now
         return True
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 TROUBLES = (sqlite3.Error, OSError, repair.Damaged)

@@ -132,6 +132,8 @@ def test_in_observe_mode_everyone_goes_to_the_first_pool(
 
     assert verdict.route == Route(pool="nice")
     assert verdict.score == points
+    assert verdict.would == judge(known(points, lists=lists), CONFIG, pin=pin, weather=STORM).route
+    assert score_answer(verdict)["would"] == (verdict.would.pool or verdict.would.reply if verdict.would else "")
 
 
 # Score and standing

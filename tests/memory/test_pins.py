@@ -172,3 +172,24 @@ def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path) -> None:
     for name in ("folder", "latin"):
         with pytest.raises(Mistaken, match="cannot be read"):
             Pins.load(tmp_path / name)
+
+
+def test_what_was_edited_by_hand_survives_the_next_pin(tmp_path: Path) -> None:
+    path = tmp_path / "pins.toml"
+    pins = Pins.load(path)
+    pins.add(Pin("192.0.2.1", "nice", None, "", 0.0))
+    path.write_text(path.read_text().replace("192.0.2.1", "192.0.2.7"))
+
+    pins.refresh()
+    pins.add(Pin("192.0.2.2", "nice", None, "", 0.0))
+
+    assert [pin.network for pin in Pins.load(path).all(0.0)] == ["192.0.2.2", "192.0.2.7"]
+
+
+def test_pins_whose_time_is_over_leave_the_file_with_the_next_one(tmp_path: Path) -> None:
+    pins = Pins.load(tmp_path / "pins.toml")
+    pins.add(Pin("192.0.2.1", "nice", 100.0, "", 0.0))
+
+    pins.add(Pin("192.0.2.2", "nice", None, "", 200.0))
+
+    assert "192.0.2.1" not in (tmp_path / "pins.toml").read_text()

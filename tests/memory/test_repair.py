@@ -14,6 +14,7 @@ from frontproxy.memory.table import Table
 
 NOW = 1.7e9  # 2023-11-14 22:13:20 UTC
 KEY = b"c\xc0\x00\x02\x01"
+GOOD = ClientRecord(Level(NOW, 9, 9, 0), NOTHING, NOTHING, 0.0)
 RECORD = ClientRecord(Level(NOW, 3, 2.5, 0.5), NOTHING, NOTHING, 0.0)
 
 
@@ -207,8 +208,29 @@ def test_what_is_foreign_is_no_damage(path: Path) -> None:
 
 
 def test_a_disk_that_cannot_be_written_leaves_memory_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.unlink()
     monkeypatch.setattr("frontproxy.memory.table._SCHEMA", "CREATE TABLE sqlite_no (x)")
     opened = open_soundly(path, now=NOW)
 
     assert opened.table is None
     assert "cannot be used (object name reserved" in opened.troubles[0]
+
+
+def test_a_file_that_can_only_be_read_is_read_and_written_when_it_can(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr("frontproxy.memory.table._SCHEMA", "CREATE TABLE sqlite_no (x)")
+        opened = open_soundly(path, now=NOW)
+        table = opened.table
+        assert table
+        assert "can only be read (object name reserved" in opened.troubles[0]
+        known = table.read([KEY, None, None])
+        assert list(known) == [KEY]
+        with pytest.raises(sqlite3.Error):
+            table.write({KEY: GOOD})
+
+    table.write({KEY: GOOD})
+
+    assert table.read([KEY, None, None])[KEY][2] == 9
+    table.close()

@@ -140,7 +140,7 @@ def test_a_waiting_room_full_of_silent_strangers_costs_no_friend_his_place(build
             house.deliver(f"127.1.0.{number + 1}")
 
     assert len(house.mail()) == 20
-    assert len(house.events("handover", pool="nice")) == 20
+    wait_for(lambda: len(house.events("handover", pool="nice")) == 20, "all of them in the nice pool")
 
 
 def test_five_thousand_silent_connections_at_once(build: Callable[..., House]) -> None:

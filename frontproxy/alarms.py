@@ -1,0 +1,42 @@
+"""Alarms: what an operator must mend, told in `status` while it lasts, and in the log when it begins and ends."""
+
+import time
+from collections.abc import Iterator
+
+from frontproxy.learn.report import FeedsHeard
+from frontproxy.proxy import Proxy
+
+PATIENCE = 5.0
+"""Seconds for which a feed may be away, and a handover may wait, before that is an alarm."""
+
+
+class Alarms:
+    """Looks once a second; `current` is what is wrong now."""
+
+    def __init__(self, proxy: Proxy, feeds: FeedsHeard) -> None:
+        self._proxy = proxy
+        self._feeds = feeds
+        self.current: tuple[str, ...] = ()
+
+    def look(self) -> None:
+        """See what is wrong, and log what has begun and what is over."""
+        before, self.current = self.current, tuple(self._found())
+        for text in self.current:
+            if text not in before:
+                self._proxy.log("alarm", state="on", text=text)
+        for text in before:
+            if text not in self.current:
+                self._proxy.log("alarm", state="off", text=text)
+
+    def _found(self) -> Iterator[str]:
+        now = time.monotonic()
+        given_for = self._proxy.pools.register.eldest_age(now)
+        if given_for > PATIENCE and not self._feeds.connected:
+            yield "no feed is connected to the report socket, so no outcome is heard and places stay taken"
+        for pool in self._proxy.pools:
+            if pool.longest_handover(now) > PATIENCE:
+                yield f"pool {pool.name}: no server process takes what is handed over"
+            for backend in pool.backends:
+                if backend.failed_for:
+                    yield f"pool {pool.name}: {backend.name} is down: {backend.failed_for}"
+        yield from self._proxy.memory.current_troubles()

@@ -1,0 +1,74 @@
+"""Alarms begin, last and end; each is told once in the log."""
+
+import time
+
+import pytest
+
+from frontproxy.alarms import PATIENCE, Alarms
+from frontproxy.learn.report import FeedsHeard
+from tests.houses import FRIEND, STRANGER, House, house, outcome
+
+__all__ = ["house"]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time at which every wait has become an alarm."""
+    now = time.monotonic()
+    monkeypatch.setattr("frontproxy.alarms.time.monotonic", lambda: now + PATIENCE + 1)
+
+
+def test_all_is_well_in_an_empty_house(house: House) -> None:
+    alarms = Alarms(house.proxy, FeedsHeard())
+
+    alarms.look()
+
+    assert alarms.current == ()
+    assert not house.log.about("alarm")
+
+
+@pytest.mark.usefixtures("later")
+def test_no_feed_while_sessions_are_given_away_is_an_alarm_until_one_comes(house: House) -> None:
+    feeds = FeedsHeard()
+    alarms = Alarms(house.proxy, feeds)
+    given = house.given(STRANGER)
+    house.smtpds["hostile"].take()
+    house.proxy.pools.tick(time.monotonic())
+
+    alarms.look()
+    alarms.look()
+    [alarm] = alarms.current
+    assert "no feed is connected" in alarm
+
+    feeds.connected = 1
+    alarms.look()
+    assert alarms.current == ()
+    assert [line.split()[1] for line in house.log.about("alarm")] == ["state=on", "state=off"]
+
+    feeds.connected = 0
+    house.outcomes.hear(outcome(given))
+    alarms.look()
+    assert alarms.current == ()
+
+
+@pytest.mark.usefixtures("later")
+def test_a_server_that_takes_nothing_is_an_alarm(house: House) -> None:
+    alarms = Alarms(house.proxy, FeedsHeard(connected=1))
+    house.given(FRIEND)
+
+    alarms.look()
+
+    assert alarms.current == ("pool nice: no server process takes what is handed over",)
+
+
+def test_a_backend_that_is_down_and_a_history_in_trouble_are_alarms(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.proxy.memory, "current_troubles", lambda: ["the disk is full"])
+    [backend] = house.proxy.pools["nice"].backends
+    backend.failed("Connection refused", 0)
+    alarms = Alarms(house.proxy, FeedsHeard())
+
+    alarms.look()
+
+    assert alarms.current == (f"pool nice: {backend.name} is down: Connection refused", "the disk is full")
