@@ -11,13 +11,6 @@ from tests.houses import FRIEND, STRANGER, House, house, outcome
 __all__ = ["house"]
 
 
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time at which every wait has become an alarm."""
-    now = time.monotonic()
-    monkeypatch.setattr("frontproxy.alarms.time.monotonic", lambda: now + PATIENCE + 1)
-
-
 def test_all_is_well_in_an_empty_house(house: House) -> None:
     alarms = Alarms(house.proxy, FeedsHeard())
 
@@ -27,11 +20,11 @@ def test_all_is_well_in_an_empty_house(house: House) -> None:
     assert not house.log.about("alarm")
 
 
-@pytest.mark.usefixtures("later")
 def test_no_feed_while_sessions_are_given_away_is_an_alarm_until_one_comes(house: House) -> None:
     feeds = FeedsHeard()
     alarms = Alarms(house.proxy, feeds)
     given = house.given(STRANGER)
+    given.given_at -= PATIENCE + 1
     house.smtpds["hostile"].take()
     house.proxy.pools.tick(time.monotonic())
 
@@ -51,10 +44,9 @@ def test_no_feed_while_sessions_are_given_away_is_an_alarm_until_one_comes(house
     assert alarms.current == ()
 
 
-@pytest.mark.usefixtures("later")
 def test_a_server_that_takes_nothing_is_an_alarm(house: House) -> None:
     alarms = Alarms(house.proxy, FeedsHeard(connected=1))
-    house.given(FRIEND)
+    house.given(FRIEND).given_at -= PATIENCE + 1
 
     alarms.look()
 
