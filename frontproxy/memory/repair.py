@@ -36,6 +36,8 @@ class Opened:
     """None: history has to live in memory only."""
     troubles: list[str]
     """For the operator: what was wrong, what was done, what to do."""
+    failing: str = ""
+    """Why it cannot be written now; over with the first write that succeeds."""
 
 
 def open_soundly(path: Path, *, now: float) -> Opened:
@@ -53,8 +55,8 @@ def open_soundly(path: Path, *, now: float) -> Opened:
     except (OSError, sqlite3.Error) as error:
         table = _frozen(path)
         if table:
-            troubles.append(f"history file {path} can only be read ({error}); make room on the disk, or give us rights")
-            return Opened(table, troubles)
+            failing = f"history file {path} can only be read ({error}); make room on the disk, or give us rights"
+            return Opened(table, troubles, failing)
         troubles.append(
             f"history file {path} cannot be used ({error}); history is kept in memory only: "
             "correct the path or its rights, then restart"

@@ -65,7 +65,7 @@ class HistoryFile:
         self._limiter = trio.CapacityLimiter(3)  # one write, one look, one question: never behind others' threads
         self._upkeep = Upkeep(opened.table, clock=clock, limiter=self._limiter) if opened.table else None
         self._pause = _FLUSH_PAUSE
-        self._failing = ""
+        self._failing = opened.failing
         self._upkeep_trouble = ""
         self._read_errors = 0
 
@@ -79,7 +79,7 @@ class HistoryFile:
         """
         opened = repair.open_soundly(path, now=clock())
         history = cls(opened, limit=limit, forgetting=forgetting, clock=clock, log=log)
-        for trouble in opened.troubles:
+        for trouble in history.current_troubles():
             log("history", state="trouble", text=trouble)
         try:
             if history._upkeep:

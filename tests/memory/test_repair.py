@@ -224,7 +224,7 @@ def test_a_file_that_can_only_be_read_is_read_and_written_when_it_can(
         opened = open_soundly(path, now=NOW)
         table = opened.table
         assert table
-        assert "can only be read (object name reserved" in opened.troubles[0]
+        assert "can only be read (object name reserved" in opened.failing
         known = table.read([KEY, None, None])
         assert list(known) == [KEY]
         with pytest.raises(sqlite3.Error):

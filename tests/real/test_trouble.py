@@ -247,3 +247,35 @@ def test_what_check_prints_is_a_configuration_with_the_same_effect(house: House)
     assert "junk_command_limit = 1\n" in printed
     (house.folder / "printed.toml").write_text(printed)
     assert check("-c", "printed.toml") == printed
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_history_on_a_disk_that_is_full_at_the_start_is_read_and_later_written(
+    build: Callable[..., House], folder: Path
+) -> None:
+    (folder / "var").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder / "var")], check=True)
+    try:
+        house = build().start()
+        house.befriend(FRIEND)
+        house.stop()
+        filler = folder / "var/filler"
+        with pytest.raises(OSError, match="No space left"):
+            filler.write_bytes(bytes(8_000_000))
+
+        house.start()
+
+        assert house.ask(f"score {FRIEND}")["pool"] == "nice"
+        assert any("can only be read" in alarm for alarm in house.ask("status")["history"]["troubles"])
+        filler.unlink()
+        house.befriend("127.1.0.2", messages=1)
+        wait_for(lambda: house.ask("status")["history"]["unwritten"] == 0, "the history on disk")
+        assert house.ask("status")["history"]["troubles"] == []
+        before = house.score("127.1.0.2")
+        house.kill()
+        house.wait()
+        house.start()
+        assert house.score("127.1.0.2") == pytest.approx(before, abs=0.1)
+        house.stop()
+    finally:
+        subprocess.run(["umount", str(folder / "var")], check=True)
