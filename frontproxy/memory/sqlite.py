@@ -66,7 +66,7 @@ class HistoryFile:
         self._upkeep = Upkeep(opened.table, clock=clock, limiter=self._limiter) if opened.table else None
         self._pause = _FLUSH_PAUSE
         self._failing = opened.failing
-        self._upkeep_trouble = ""
+        self._upkeep_troubles: dict[str, str] = {}
         self._read_errors = 0
 
     @classmethod
@@ -159,7 +159,7 @@ class HistoryFile:
 
     def current_troubles(self) -> list[str]:
         """What is wrong with the file now, for the operator."""
-        return [*self.troubles, *filter(None, (self._failing, self._upkeep_trouble))]
+        return [*self.troubles, *filter(None, (self._failing, *self._upkeep_troubles.values()))]
 
     async def _flush_forever(self) -> None:
         while True:
@@ -172,20 +172,26 @@ class HistoryFile:
             await trio.sleep(_HOUSEKEEPING)
 
     async def _look_after(self, upkeep: Upkeep) -> None:
-        if not upkeep.is_in_place():
-            self._note_upkeep(f"history file {upkeep.path} was removed or replaced under us; restart frontproxy")
+        moved = "" if upkeep.is_in_place() else f"{upkeep.path} was removed or replaced under us; restart frontproxy"
+        self._note_upkeep("file", moved)
+        if moved:
             return
         try:
             await upkeep.doom(self.limit, self.forgetting)
-            if await upkeep.copy_if_due():
-                self._upkeep_trouble = ""
+            self._note_upkeep("size", "")
         except TROUBLES as error:
-            self._note_upkeep(f"history cannot be copied or kept within its size ({error}); free some room on the disk")
+            self._note_upkeep("size", f"history cannot be kept within its size ({error}); free some room on the disk")
+        try:
+            if await upkeep.copy_if_due():
+                self._note_upkeep("copy", "")
+        except TROUBLES as error:
+            self._note_upkeep("copy", f"history cannot be copied ({error}); free some room on the disk")
 
-    def _note_upkeep(self, trouble: str) -> None:
-        if trouble != self._upkeep_trouble:
+    def _note_upkeep(self, kind: str, trouble: str) -> None:
+        """Tell a trouble once while it lasts; an empty one is over."""
+        if trouble and trouble != self._upkeep_troubles.get(kind):
             self._log("history", state="trouble", text=trouble)
-        self._upkeep_trouble = trouble
+        self._upkeep_troubles[kind] = trouble
 
     async def _flush(self, *, abandon_on_cancel: bool) -> None:
         async with self._writing:

@@ -295,7 +295,7 @@ async def test_what_upkeep_cannot_do_is_told_once_and_tried_again(place: Place) 
         obstacle.rmdir()
         await history._look_after(upkeep)
 
-        assert "history cannot be copied or kept within its size" in str(place.logged[0]["text"])
+        assert "history cannot be copied" in str(place.logged[0]["text"])
         assert history.status()["troubles"] == []
         assert history.status()["last_copy"] == place.now
 
@@ -331,3 +331,18 @@ async def test_a_table_that_lost_its_rows_is_told_at_opening(place: Place) -> No
             "history cannot be read",
             "history cannot be written",
         ]
+
+
+async def test_a_file_that_was_removed_under_us_is_a_trouble_until_it_is_back(place: Place) -> None:
+    elsewhere = place.path.with_name("elsewhere")
+    with closing(place.open()) as history:
+        upkeep = history._upkeep
+        assert upkeep
+        place.path.rename(elsewhere)
+        await history._look_after(upkeep)
+        [trouble] = history.current_troubles()
+        assert trouble == f"{place.path} was removed or replaced under us; restart frontproxy"
+
+        elsewhere.rename(place.path)
+        await history._look_after(upkeep)
+        assert history.current_troubles() == []

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -182,27 +182,39 @@ def test_a_newer_history_is_left_alone(build: Callable[..., House]) -> None:
     assert history.read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_is_a_452_and_costs_no_session(build: Callable[..., House], folder: Path) -> None:
-    (folder / "var").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder / "var")], check=True)
-    try:
-        house = build().start()
-        house.deliver(FRIEND)
-        filler = folder / "var/filler"
-        with pytest.raises(OSError, match="No space left"):
-            filler.write_bytes(bytes(8_000_000))
-        with house.smtp(FRIEND) as session:
-            session.ehlo()
-            session.mail("me@example.org")
-            session.rcpt("user@example.com")
-            assert session.data(b"Subject: too much\r\n\r\n" + b"x" * 70 + b"\r\n")[0] == 452
-        filler.unlink()
-        house.deliver(FRIEND)
-        house.wait_for_outcomes(FRIEND, 3)
-        house.stop()
-    finally:
-        subprocess.run(["umount", str(folder / "var")], check=True)
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[Path]:
+    """The folder of history and mail, on a disk of 4 MB. To be named before `build`, which must end first."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    disk = folder / "var"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=True)
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Fill a disk to the last byte; the file that can be removed again."""
+    filler = disk / "filler"
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(bytes(8_000_000))
+    return filler
+
+
+def test_a_full_disk_is_a_452_and_costs_no_session(small_disk: Path, build: Callable[..., House]) -> None:
+    house = build().start()
+    house.deliver(FRIEND)
+    filler = fill(small_disk)
+    with house.smtp(FRIEND) as session:
+        session.ehlo()
+        session.mail("me@example.org")
+        session.rcpt("user@example.com")
+        assert session.data(b"Subject: too much\r\n\r\n" + b"x" * 70 + b"\r\n")[0] == 452
+    filler.unlink()
+    house.deliver(FRIEND)
+    house.wait_for_outcomes(FRIEND, 3)
+    house.stop()
 
 
 def test_a_reload_reads_the_recipients_again(house: House) -> None:
@@ -249,33 +261,25 @@ def test_what_check_prints_is_a_configuration_with_the_same_effect(house: House)
     assert check("-c", "printed.toml") == printed
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_a_history_on_a_disk_that_is_full_at_the_start_is_read_and_later_written(
-    build: Callable[..., House], folder: Path
+    small_disk: Path, build: Callable[..., House]
 ) -> None:
-    (folder / "var").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder / "var")], check=True)
-    try:
-        house = build().start()
-        house.befriend(FRIEND)
-        house.stop()
-        filler = folder / "var/filler"
-        with pytest.raises(OSError, match="No space left"):
-            filler.write_bytes(bytes(8_000_000))
+    house = build().start()
+    house.befriend(FRIEND)
+    house.stop()
+    filler = fill(small_disk)
 
-        house.start()
+    house.start()
 
-        assert house.ask(f"score {FRIEND}")["pool"] == "nice"
-        assert any("can only be read" in alarm for alarm in house.ask("status")["history"]["troubles"])
-        filler.unlink()
-        house.befriend("127.1.0.2", messages=1)
-        wait_for(lambda: house.ask("status")["history"]["unwritten"] == 0, "the history on disk")
-        assert house.ask("status")["history"]["troubles"] == []
-        before = house.score("127.1.0.2")
-        house.kill()
-        house.wait()
-        house.start()
-        assert house.score("127.1.0.2") == pytest.approx(before, abs=0.1)
-        house.stop()
-    finally:
-        subprocess.run(["umount", str(folder / "var")], check=True)
+    assert house.ask(f"score {FRIEND}")["pool"] == "nice"
+    assert any("can only be read" in alarm for alarm in house.ask("status")["history"]["troubles"])
+    filler.unlink()
+    house.befriend("127.1.0.2", messages=1)
+    wait_for(lambda: house.ask("status")["history"]["unwritten"] == 0, "the history on disk")
+    wait_for(lambda: house.ask("status")["history"]["troubles"] == [], "the end of all troubles")
+    before = house.score("127.1.0.2")
+    house.kill()
+    house.wait()
+    house.start()
+    assert house.score("127.1.0.2") == pytest.approx(before, abs=0.1)
+    house.stop()
