@@ -1,13 +1,14 @@
 """The operator's door: one request a line, one line of JSON back, in order."""
 
 import json
+from functools import partial
 from socket import socket
 from typing import Any
 
 import trio
 
 from frontproxy.control import Controls, Refused, answer
-from frontproxy.local import Lines, is_welcome
+from frontproxy.local import Lines, serve_local
 from frontproxy.log import Log
 
 LINE_LIMIT = 4096
@@ -30,32 +31,20 @@ class AdminSocket:
 
     async def serve(self, door: socket) -> None:
         """Accept peers for ever."""
-        listening = trio.socket.from_stdlib_socket(door)
-        async with trio.open_nursery() as peers:
-            while True:
-                try:
-                    peer, _nobody = await listening.accept()
-                except OSError as error:
-                    self._log("admin", state="accept_failed", error=error.strerror)
-                    await trio.sleep(1)
-                    continue
-                peers.start_soon(self._serve_peer, trio.SocketStream(peer))
+        await serve_local(door, self._group, self._serve_peer, partial(self._log, "admin"))
 
-    async def _serve_peer(self, stream: trio.SocketStream) -> None:
-        async with stream:
-            if not is_welcome(stream.socket, self._group):
-                self._log("admin", state="refused", why="peer is neither root, nor our user, nor in the group")
-                return
-            self._peers += 1
-            try:
-                if self._peers > PEERS_LIMIT:
-                    await self._send(stream, _refusal("failed", f"{PEERS_LIMIT} peers are connected already"))
-                else:
-                    await self._converse(stream)
-            except (trio.BrokenResourceError, trio.TooSlowError):
-                pass  # it went away, or did not read, or has nothing to say
-            finally:
-                self._peers -= 1
+    async def _serve_peer(self, peer: trio.socket.SocketType) -> None:
+        stream = trio.SocketStream(peer)
+        self._peers += 1
+        try:
+            if self._peers > PEERS_LIMIT:
+                await self._send(stream, _refusal("failed", f"{PEERS_LIMIT} peers are connected already"))
+            else:
+                await self._converse(stream)
+        except (trio.BrokenResourceError, trio.TooSlowError):
+            pass  # it went away, or did not read, or has nothing to say
+        finally:
+            self._peers -= 1
 
     async def _converse(self, stream: trio.SocketStream) -> None:
         lines = Lines(LINE_LIMIT)

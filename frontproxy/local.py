@@ -8,10 +8,13 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import trio
+
+_ACCEPT_PAUSE = 1.0
 PATH_LIMIT = 107
 """Bytes of a UNIX socket's path (Linux)."""
 
@@ -125,6 +128,36 @@ def is_welcome(sock: Peer, group: str) -> bool:
         return gid == wanted or wanted in os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
     except KeyError:
         return False
+
+
+async def serve_local(
+    door: socket.socket,
+    group: str,
+    serve: Callable[[trio.socket.SocketType], Awaitable[None]],
+    tell: Callable[..., None],
+) -> None:
+    """Let `serve` have every peer that is welcome, each in a task of its own, for ever; its socket is closed for it.
+
+    `tell` is told (`state=`, and why) of those who are not, and when accepting fails.
+    """
+    listening = trio.socket.from_stdlib_socket(door)
+
+    async def receive(peer: trio.socket.SocketType) -> None:
+        with peer:
+            if is_welcome(peer, group):
+                await serve(peer)
+            else:
+                tell(state="refused", why="peer is neither root, nor our user, nor in the group")
+
+    async with trio.open_nursery() as peers:
+        while True:
+            try:
+                peer, _nobody = await listening.accept()
+            except OSError as error:
+                tell(state="accept_failed", error=error.strerror)
+                await trio.sleep(_ACCEPT_PAUSE)
+            else:
+                peers.start_soon(receive, peer)
 
 
 class Lines:

@@ -172,7 +172,7 @@ async def test_one_peer_too_many_is_told_so_even_if_it_has_gone(house: House) ->
 
 
 async def test_who_is_not_welcome_is_not_heard(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "is_welcome", lambda _peer, group: group == "operators")
+    monkeypatch.setattr("frontproxy.local.is_welcome", lambda _peer, group: group == "operators")
     async with serving(house) as path, await trio.open_unix_socket(path) as peer:
         assert await peer.receive_some() == b""
     (line,) = house.log.about("admin")

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
 
 import trio
 
-from frontproxy.local import Lines, is_welcome
+from frontproxy.local import Lines, serve_local
 from frontproxy.wire.outcome_line import LINE_LIMIT, OutcomeLine, OutcomeLineError, decode
 
 GATHER = 0.02
@@ -43,33 +44,20 @@ class ReportSocket:
 
     async def serve(self, door: socket) -> None:
         """Accept feeds for ever."""
-        listening = trio.socket.from_stdlib_socket(door)
-        async with trio.open_nursery() as feeds:
-            while True:
-                try:
-                    feed, _nobody = await listening.accept()
-                except OSError as error:
-                    self._log("report", state="accept_failed", error=error.strerror)
-                    await trio.sleep(1)
-                    continue
-                feeds.start_soon(self._serve_feed, feed)
+        await serve_local(door, self._group, self._serve_feed, partial(self._log, "report"))
 
     async def _serve_feed(self, feed: trio.socket.SocketType) -> None:
-        with feed:
-            if not is_welcome(feed, self._group):
-                self._log("report", state="refused", why="peer is neither root, nor our user, nor in the group")
-                return
-            with trio.CancelScope() as scope:
-                self._make_room()
-                self._silent[feed] = scope
-                self.heard.connected += 1
-                try:
-                    await self._read(feed)
-                except OSError:
-                    pass  # it went away in the middle; what it said before counts
-                finally:
-                    self._silent.pop(feed, None)
-                    self.heard.connected -= 1
+        with trio.CancelScope() as scope:
+            self._make_room()
+            self._silent[feed] = scope
+            self.heard.connected += 1
+            try:
+                await self._read(feed)
+            except OSError:
+                pass  # it went away in the middle; what it said before counts
+            finally:
+                self._silent.pop(feed, None)
+                self.heard.connected -= 1
 
     def _make_room(self) -> None:
         """When there are too many feeds, the one that has been silent longest leaves: it can come back."""

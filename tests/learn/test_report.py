@@ -189,7 +189,7 @@ async def test_one_feed_too_many_takes_the_place_of_the_one_silent_longest(
 
 
 async def test_a_stranger_is_not_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "is_welcome", lambda _sock, _group: False)
+    monkeypatch.setattr("frontproxy.local.is_welcome", lambda _sock, _group: False)
     async with serving(tmp_path / "report") as desk, await desk.feed() as feed:
         with contextlib.suppress(trio.BrokenResourceError):
             await feed.send_all(encode(outcome(7)))
