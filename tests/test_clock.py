@@ -85,3 +85,12 @@ def test_how_often_it_is_read_makes_no_difference(pieces: list[float], jump: flo
     once.pass_by(sum(pieces))
 
     assert often.clock.now() == pytest.approx(once.clock.now(), abs=1e-3)
+
+
+def test_the_latest_time_is_the_systems_when_ours_lags_behind() -> None:
+    wall = 1000.0
+    clock = AnchoredClock(lambda: wall, lambda: 0.0)
+    wall = 8200.0  # the machine has slept
+
+    assert clock.now() == 1000.0
+    assert clock.latest() == 8200.0

@@ -47,3 +47,11 @@ def test_an_empty_table_knows_nobody() -> None:
 def test_a_bad_line_is_named_by_its_number(line: str) -> None:
     with pytest.raises(BadEntry, match=r"^line 3: "):
         read_table(["ned", "", line])
+
+
+def test_the_fingerprint_differs_when_the_table_does() -> None:
+    def of(*names: str) -> str:
+        return Recipients(frozenset(), frozenset(names)).fingerprint()
+
+    assert of("ann", "ned") == of("ned", "ann") != of("ann")
+    assert Recipients(frozenset()).fingerprint() == "" != of()

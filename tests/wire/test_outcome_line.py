@@ -147,3 +147,9 @@ def test_json_of_any_kind_is_refused_or_becomes_values_of_the_right_types(said: 
         assert decode(encode(outcome)) == outcome
         wrong = [key for key, value in asdict(outcome).items() if not isinstance(value, _TYPES[key])]
         assert wrong == []
+
+
+def test_a_count_beyond_the_limit_is_told_as_the_limit() -> None:
+    told = decode(encode(OutcomeLine(client="192.0.2.1", port=1, ended=0.0, end="quit", recipients=COUNT_LIMIT + 7)))
+
+    assert told.recipients == COUNT_LIMIT
