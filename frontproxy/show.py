@@ -185,7 +185,8 @@ def _table(*columns: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         numeric = column in {"points", "good", "bad", "waiting", "longest wait", "handover"}
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        whole = column == "places taken"
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     return table
 
 
