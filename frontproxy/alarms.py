@@ -1,20 +1,25 @@
 """Alarms: what an operator must mend, told in `status` while it lasts, and in the log when it begins and ends."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from frontproxy.learn.report import FeedsHeard
 from frontproxy.proxy import Proxy
 
 PATIENCE = 5.0
 """Seconds for which a feed may be away, and a handover may wait, before that is an alarm."""
+SILENCE = 120.0
+"""Seconds in which a busy backend should have told an outcome."""
+CLOCK_ERROR = 60.0
 
 
 class Alarms:
     """Looks once a second; `current` is what is wrong now."""
 
-    def __init__(self, proxy: Proxy, feeds: FeedsHeard) -> None:
+    def __init__(self, proxy: Proxy, feeds: FeedsHeard, sockets: Sequence[Path] = ()) -> None:
         self._proxy = proxy
+        self._sockets = sockets
         self._feeds = feeds
         self.current: tuple[str, ...] = ()
 
@@ -30,13 +35,21 @@ class Alarms:
 
     def _found(self) -> Iterator[str]:
         now = time.monotonic()
-        given_for = self._proxy.pools.register.eldest_age(now)
-        if given_for > PATIENCE and not self._feeds.connected:
+        eldest = self._proxy.pools.register.eldest_age(now)
+        if eldest > PATIENCE and not self._feeds.connected:
             yield "no feed is connected to the report socket, so no outcome is heard and places stay taken"
+        for path in self._sockets:
+            if not path.exists():
+                yield f"{path} was removed; restart frontproxy"
         for pool in self._proxy.pools:
             if pool.longest_handover(now) > PATIENCE:
                 yield f"pool {pool.name}: no server process takes what is handed over"
             for backend in pool.backends:
                 if backend.failed_for:
                     yield f"pool {pool.name}: {backend.name} is down: {backend.failed_for}"
+                held = backend.sessions * 2 >= pool.places.sessions
+                if backend.reports and held and eldest > SILENCE and now - backend.heard_at > SILENCE:
+                    yield f"pool {pool.name}: {backend.name} holds places and tells no outcomes"
         yield from self._proxy.memory.current_troubles()
+        if abs(self._proxy.clock.error()) > CLOCK_ERROR:
+            yield "the system's clock was set by more than a minute; ours follows slowly"

@@ -74,7 +74,7 @@ class House:
             group = setup.config.admin.group
             report = ReportSocket(self._outcomes.hear, lambda: proxy.pools.waiting() > 0, proxy.log, group)
             stalls = pulse.Stalls()
-            alarms = Alarms(proxy, report.heard)
+            alarms = Alarms(proxy, report.heard, [setup.config.admin.socket, setup.config.learn.report])
             watched = Watched(report.heard, self._servers.status, stalls.longest, lambda: alarms.current)
             controls = Controls(proxy, watched, lambda: self._reload(root), self._drain_wanted.set)
             root.start_soon(self._obey, signals, root)
@@ -167,6 +167,10 @@ class House:
         try:
             self._proxy.pins.refresh()
             remarks = [str(warning) for warning in setup.warnings] + _needs_restart(self._bound, setup.config)
+            names = {pool.name for pool in setup.config.pools}
+            for pin in self._proxy.pins.all(self._proxy.clock.now()):
+                if pin.pool not in names:
+                    remarks.append(f"the pin of {pin.network} has no effect: there is no pool {pin.pool!a}")
             await self._move_in(setup, root)
         except BaseException:
             if self._proxy.setup is not setup:

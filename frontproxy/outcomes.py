@@ -55,6 +55,7 @@ class Outcomes:
             return
         else:
             given.has_ended = True
+            given.backend.heard_at = time.monotonic()
             self._count("")
             self._proxy.pools.ended(given, time.monotonic())
         if line.ended > self._proxy.clock.latest() + FUTURE:

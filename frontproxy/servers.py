@@ -18,6 +18,10 @@ READY_WITHIN = 30.0
 """Seconds that new smtpds have to begin to serve."""
 
 
+LAST_OUTCOMES = 1.0
+"""Seconds of `drain_time` that are left for what the smtpds have to tell at last."""
+
+
 class Servers:
     """One smtpd for each bundled backend of each pool, and those that still finish what they began."""
 
@@ -77,8 +81,14 @@ class Servers:
         return [{"name": smtpd.name, "pid": smtpd.pid} for smtpd in self._serving.values()]
 
     def _open(self, setup: Setup) -> dict[Endpoint, Smtpd]:
-        orders = {"smtpd": setup.config.smtpd, "folder": str(setup.folder), "report": str(self._report)}
-        line = json.dumps({**orders, "fingerprint": setup.fingerprint}).encode() + b"\n"
+        orders = {
+            "smtpd": setup.config.smtpd,
+            "folder": str(setup.folder),
+            "report": str(self._report),
+            "drain_time": max(setup.config.listen.drain_time - LAST_OUTCOMES, 0.0),
+            "fingerprint": setup.fingerprint,
+        }
+        line = json.dumps(orders).encode() + b"\n"
         smtpds: dict[Endpoint, Smtpd] = {}
         bundled = [(pool.name, b.target) for pool in setup.config.pools for b in pool.backends if b.kind == "bundled"]
         for pool, personality in bundled:

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from frontproxy.alarms import PATIENCE, Alarms
+from frontproxy.alarms import PATIENCE, SILENCE, Alarms
+from frontproxy.clock import AnchoredClock
 from frontproxy.learn.report import FeedsHeard
 from tests.houses import FRIEND, STRANGER, House, house, outcome
 
@@ -64,3 +65,42 @@ def test_a_backend_that_is_down_and_a_history_in_trouble_are_alarms(
     alarms.look()
 
     assert alarms.current == (f"pool nice: {backend.name} is down: Connection refused", "the disk is full")
+
+
+def test_a_backend_that_holds_its_places_and_tells_nothing_is_an_alarm(house: House) -> None:
+    alarms = Alarms(house.proxy, FeedsHeard(connected=1))
+    pool = house.proxy.pools["hostile"]
+    pool.places.sessions = 4
+    givens = [house.given(f"198.51.100.{number}") for number in range(2)]
+    for _given in givens:
+        house.smtpds["hostile"].take()
+    house.proxy.pools.tick(time.monotonic())
+    for given in givens:
+        given.given_at -= SILENCE + 1
+    pool.backends[0].heard_at = time.monotonic() - SILENCE - 1
+
+    alarms.look()
+    [alarm] = alarms.current
+    assert alarm == f"pool hostile: {pool.backends[0].name} holds places and tells no outcomes"
+
+    house.outcomes.hear(outcome(givens[0]))
+    alarms.look()
+    assert not alarms.current
+
+
+def test_a_socket_that_was_removed_is_an_alarm(house: House) -> None:
+    alarms = Alarms(house.proxy, FeedsHeard(), [house.folder / "report.sock"])
+
+    alarms.look()
+
+    assert alarms.current == (f"{house.folder}/report.sock was removed; restart frontproxy",)
+
+
+def test_a_clock_that_was_set_is_an_alarm(house: House) -> None:
+    house.proxy.clock = AnchoredClock(lambda: house.wall, lambda: 0.0)
+    house.wall += 61
+
+    alarms = Alarms(house.proxy, FeedsHeard())
+    alarms.look()
+
+    assert alarms.current == ("the system's clock was set by more than a minute; ours follows slowly",)

@@ -148,7 +148,7 @@ def _server(settings: Settings, name: str, log: Log, orders: Orders) -> tuple[Se
     site = Site(settings.hostname, settings.recipients, maildir, log, trio.CapacityLimiter(_WRITERS))
     reporter = Reporter(orders.report, log) if orders.report else None
     calm, stressed = settings.personalities[name, False], settings.personalities[name, True]
-    return Server(site, Manners(calm, stressed), reporter), reporter
+    return Server(site, Manners(calm, stressed), reporter, orders.drain_time), reporter
 
 
 def _smtpd_table(config: Path | None) -> dict[str, Any]:

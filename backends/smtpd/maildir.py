@@ -6,6 +6,7 @@ blocks and belongs into a thread; every failure is an OSError.
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -33,8 +34,9 @@ class Maildir:
             (self.path / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         oldest = time.time() - DRAFTS_KEPT
         for draft in (self.path / "tmp").iterdir():
-            if draft.lstat().st_mtime < oldest:  # whoever wrote it was killed
-                draft.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # it may be delivered in this moment
+                if draft.lstat().st_mtime < oldest:  # whoever wrote it was killed
+                    draft.unlink()
 
     def open(self, queue_id: str, hostname: str) -> "MessageFile":
         """A new file in `tmp/`; folders that were removed under us are made again."""

@@ -12,6 +12,9 @@ _LIMIT = 1_000_000
 """Bytes of one object."""
 
 
+_DRAIN_TIME = 18.0
+
+
 class BadOrders(ValueError):
     """The object cannot be read; the text says why."""
 
@@ -28,6 +31,8 @@ class Orders:
     """The report socket."""
     personalities: tuple[str, ...] = ()
     """The names that pools use."""
+    drain_time: float = _DRAIN_TIME
+    """Seconds that a message under way has when we are told to end."""
 
 
 def read_orders(descriptor: int, *, to_the_end: bool) -> Orders:
@@ -50,8 +55,11 @@ def read_orders(descriptor: int, *, to_the_end: bool) -> Orders:
     texts = [values.get("folder"), values.get("report", ""), *names] if isinstance(names, list) else [None]
     if not all(isinstance(text, str) for text in texts):
         raise BadOrders('"folder" and "report" are texts, "personalities" is a list of texts')
+    drain_time = values.get("drain_time", _DRAIN_TIME)
+    if isinstance(drain_time, bool) or not isinstance(drain_time, int | float) or not 0 <= drain_time < 1e6:
+        raise BadOrders('"drain_time" is a number of seconds')
     report = Path(values["report"]) if values.get("report") else None
-    return Orders(values["smtpd"], Path(values["folder"]), report, tuple(names))
+    return Orders(values["smtpd"], Path(values["folder"]), report, tuple(names), float(drain_time))
 
 
 async def end_of_lifeline(descriptor: int) -> None:

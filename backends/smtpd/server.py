@@ -17,7 +17,6 @@ from backends.smtpd.session import Session, Site
 from backends.smtpd.wire import Wire
 from frontproxy.wire.outcome_line import OutcomeLine
 
-DRAIN_TIME = 18.0
 """Seconds that sessions have to end when the server is told to."""
 
 _SESSIONS = 1000
@@ -42,7 +41,9 @@ class Manners:
 class Server:
     """The sessions of one smtpd process."""
 
-    def __init__(self, site: Site, manners: Manners, reporter: Reporter | None) -> None:
+    def __init__(self, site: Site, manners: Manners, reporter: Reporter | None, drain_time: float) -> None:
+        self.drain_time = drain_time
+        """Seconds from `drain` to the end of the last session."""
         self._site = site
         self._manners = manners
         self._reporter = reporter

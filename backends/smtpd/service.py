@@ -7,7 +7,7 @@ import trio
 
 from backends.smtpd.parent import end_of_lifeline
 from backends.smtpd.report import Reporter
-from backends.smtpd.server import DRAIN_TIME, Server
+from backends.smtpd.server import Server
 
 _FLUSH_TIME = 2.0
 """Seconds that the last outcome lines have to reach the parent, which may be gone."""
@@ -45,7 +45,7 @@ async def _drain_on_signal(server: Server, sessions: trio.CancelScope, signals: 
     with trio.open_signal_receiver(*signals) as received:
         async for _signal in received:
             server.drain()
-            sessions.deadline = min(sessions.deadline, trio.current_time() + DRAIN_TIME)
+            sessions.deadline = min(sessions.deadline, trio.current_time() + server.drain_time)
 
 
 async def _finish_with_parent(server: Server, lifeline: int) -> None:

@@ -23,11 +23,16 @@ class Backend:
     """Sessions it has now, as far as we know."""
     failed_for: str = ""
     """Why nobody answers there; empty while somebody does."""
+    heard_at: float = 0.0
+    """When it last told an outcome."""
+    _is_resting: bool = False
     _again_at: float = 0.0
     _pause: float = _FIRST_PAUSE
 
     def may_be_asked(self, now: float) -> bool:
         """It answers, or its pause after the last failure is over."""
+        if self._is_resting and now >= self._again_at:
+            self._is_resting, self.failed_for = False, ""
         return not self.failed_for or now >= self._again_at
 
     def failed(self, why: str, now: float) -> bool:
@@ -40,12 +45,12 @@ class Backend:
 
     def rest(self, why: str, until: float) -> None:
         """Leave it alone until then, although its socket would take more."""
-        self.failed_for, self._again_at = why, until
+        self.failed_for, self._again_at, self._is_resting = why, until, True
 
     def answered(self) -> bool:
         """It took a session. True if it had failed before."""
         recovered = bool(self.failed_for)
-        self.failed_for = ""
+        self.failed_for, self._is_resting = "", False
         return recovered
 
 

@@ -16,6 +16,9 @@ from frontproxy.handover.sweep import Sweep
 TAKEN_WITHIN = 100.0
 """Seconds within which a server takes what was given to it (Postfix waits as long)."""
 
+WEDGED = 5.0
+"""Seconds after which a server that takes nothing gets nothing more; it is asked again when it has taken the eldest."""
+WEDGED_PAUSE = 1.0
 Log = Callable[..., None]
 Endpoint = tuple[str, str]
 """A pool's name, and one of its backends as config.toml spells it."""
@@ -126,6 +129,14 @@ class Pool:
             self._slow = self._slow or self.handover_time > self.settings.handover_wait
             taken.append(given)
         return taken, [given for _connection, given in self.untaken.due(now)]
+
+    def rest_the_wedged(self, now: float) -> None:
+        """Leave a backend alone while it does not take what it was given, so that others get the next."""
+        eldest = self.untaken.eldest()
+        if eldest and now - eldest.given_at > WEDGED:
+            eldest.backend.rest("it takes nothing", now + WEDGED_PAUSE)
+        for backend in self.backends:
+            backend.may_be_asked(now)  # whose rest is over is up again
 
     def feel(self, now: float) -> bool:
         """Take the pool's pulse; true if its stress has turned on or off."""

@@ -124,6 +124,7 @@ class Pools:
             self._proceedings.log("place_reclaimed", session=given.id, pool=given.pool, backend=given.backend.name)
             self.ended(given, now)
         for pool in self:
+            pool.rest_the_wedged(now)
             for session in pool.line.expired(now):
                 self._proceedings.session_refused(session, BUSY, "patience")
             self._call_next(pool, now)

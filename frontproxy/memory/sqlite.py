@@ -82,7 +82,7 @@ class HistoryFile:
         for trouble in history.current_troubles():
             log("history", state="trouble", text=trouble)
         try:
-            if history._upkeep:
+            if history._upkeep and not opened.failing:
                 history._upkeep.count()
         except sqlite3.Error as error:
             history._note_read_error(error)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from frontproxy.core.config_values import Backend, Config
 from frontproxy.core.config_values import Pool as PoolSettings
 from frontproxy.core.session import Session
+from frontproxy.handover.pool import WEDGED, WEDGED_PAUSE
 from frontproxy.handover.pools import BUSY, HELD_FOR, Pools
 from frontproxy.wire.outcome_line import OutcomeLine
 from tests.fakes import FakeSmtpd, Recorder, Visitors, open_descriptors
@@ -489,6 +490,7 @@ def test_every_session_is_given_a_place_or_a_reply_once_and_no_place_is_leaked(
         for given_away in town.told.given:  # it grows as those in line are called
             town.pools.ended(given_away, now)
         check(town)
+        town.pools.dismiss_all(BUSY)  # who waits for a server that takes nothing
         assert sorted([*town.went(), *(identity for identity, _why in town.told.refused)]) == sorted(admitted)
         assert sorted(given.id for given in town.told.ended) == sorted(town.went())
         assert [pool.places.taken for pool in town.pools] == [0, 0]
@@ -508,5 +510,23 @@ def check(town: Town) -> None:
     for pool in town.pools:
         mine = [given for given in held if given.pool == pool.name]
         assert pool.places.taken == len(mine) == sum(backend.sessions for backend in pool.backends)
-        assert pool.line.first(pool.has_place_for) is None
+        is_up = not any(backend.failed_for for backend in pool.backends)
+        assert not is_up or pool.line.first(pool.has_place_for) is None
         assert pool.name == "hostile" or all(given.verdict.standing == "friend" for given in mine)
+
+
+def test_a_server_that_takes_nothing_gets_nothing_more_until_it_does(town: Town, visitors: Visitors) -> None:
+    town.admit(visitors.friend("192.0.2.1"))
+    (first,) = town.told.given
+    assert first.pool == "nice"
+    town.pools.tick(first.given_at + WEDGED + 0.1)
+
+    town.pools.admit(visitors.friend("192.0.2.2"), first.given_at + WEDGED + 0.2)
+    assert town.told.given[-1].pool == "hostile"
+
+    town.smtpds["nice"].take()
+    town.pools.tick(first.given_at + WEDGED + 0.3)
+    town.pools.tick(first.given_at + WEDGED + 0.3 + WEDGED_PAUSE)
+    town.pools.admit(visitors.friend("192.0.2.3"), first.given_at + WEDGED + 0.4 + WEDGED_PAUSE)
+    assert town.told.given[-1].pool == "nice"
+    assert not town.pools["nice"].backends[0].failed_for

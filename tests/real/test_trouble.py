@@ -283,3 +283,41 @@ def test_a_history_on_a_disk_that_is_full_at_the_start_is_read_and_later_written
     house.start()
     assert house.score("127.1.0.2") == pytest.approx(before, abs=0.1)
     house.stop()
+
+
+def test_a_wedged_smtpd_costs_friends_their_first_choice_but_not_their_mail(house: House) -> None:
+    house.befriend(FRIEND)
+    [nice] = [server["pid"] for server in house.ask("status")["servers"] if "nice" in server["name"]]
+    os.kill(nice, signal.SIGSTOP)
+    try:
+        with house.connect(FRIEND) as swallowed:
+            wait_for(lambda: any("is down" in alarm for alarm in house.ask("status")["alarms"]), "the alarm")
+
+            house.deliver(FRIEND)
+
+            os.kill(nice, signal.SIGCONT)
+            assert swallowed.recv(4) == b"220 "
+    finally:
+        os.kill(nice, signal.SIGCONT)
+    wait_for(lambda: not house.ask("status")["alarms"], "the end of the alarm")
+    assert len(house.mail()) == 11
+
+
+def test_a_message_under_way_may_take_the_whole_drain_time(build: Callable[..., House]) -> None:
+    house = build(CONFIG.replace("[listen]", '[listen]\ndrain_time = "60s"')).start()
+    house.befriend(FRIEND)
+    with house.connect(FRIEND) as connection, connection.makefile("rb") as replies:
+        connection.sendall(b"")
+        assert replies.readline().startswith(b"220 ")
+        for command in (b"HELO x", b"MAIL FROM:<me@example.org>", b"RCPT TO:<user@example.com>", b"DATA"):
+            connection.sendall(command + b"\r\n")
+            assert replies.readline()[:1] in b"23"
+        connection.sendall(b"Subject: slow\r\n\r\n")
+        house.kill(signal.SIGTERM)
+        wait_for(lambda: house.events("drain", state="began"), "the drain")
+        connection.sendall(b"but sure\r\n.\r\n")
+        assert replies.readline().startswith(b"250 ")
+        assert replies.readline().startswith(b"421 ")
+    assert house.wait() == 0
+    assert len(house.mail()) == 11
+    assert len(house.events("outcome", client=FRIEND)) == 11

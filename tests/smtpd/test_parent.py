@@ -55,3 +55,9 @@ async def test_the_lifeline_ends_with_its_other_end() -> None:
         assert len(nursery.child_tasks) == 1
         os.close(writing)
     os.close(reading)
+
+
+@pytest.mark.parametrize("drain_time", ["soon", -1, True, 1e9])
+def test_a_drain_time_that_is_none_is_refused(drain_time: object) -> None:
+    with pytest.raises(BadOrders, match="drain_time"):
+        _read(json.dumps({"smtpd": {}, "folder": "/", "drain_time": drain_time}).encode(), to_the_end=True)

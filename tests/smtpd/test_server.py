@@ -38,7 +38,7 @@ class _Bench:
         site = Site("mx", Recipients(frozenset({"example.com"})), maildir, log, trio.CapacityLimiter(1))
         manners = Manners(personality("hostile"), personality("hostile", stress=True))
         self.reporter = Reporter(folder / "report", log)
-        self.server = Server(site, manners, self.reporter)
+        self.server = Server(site, manners, self.reporter, drain_time=18)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
