@@ -168,7 +168,7 @@ def _delivery(reading: _Reading, value: object) -> Path:
             if not os.access(ancestor, os.W_OK | os.X_OK):
                 reading.mistake("smtpd.delivery", f"{ancestor} cannot be written", "give us the right to")
             break
-        if ancestor.exists():
+        if ancestor.exists() and not ancestor.is_dir():  # asked again: another smtpd may have made it just now
             reading.mistake("smtpd.delivery", f"{ancestor} is not a folder", "choose another path")
             break
     return path
