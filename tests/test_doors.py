@@ -30,10 +30,10 @@ def test_a_door_accepts_connections_and_never_waits_for_one(host: str) -> None:
 
 @pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
 def test_an_ipv6_door_leaves_ipv4_to_others() -> None:
-    with open_door(("::", 0), "config.toml") as door:
-        port = door.getsockname()[1]
-        with open_door(("0.0.0.0", port), "config.toml"):
-            pass
+    with open_door(("0.0.0.0", 0), "config.toml") as others:
+        port = others.getsockname()[1]
+        with open_door(("::", port), "config.toml") as door:
+            assert door.getsockname()[1] == port
 
 
 def test_a_door_can_be_opened_again_at_once() -> None:
