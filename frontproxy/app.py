@@ -238,7 +238,9 @@ async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> No
         undo.callback(memory.close)
         for warning in [*map(str, setup.warnings), *kept_out(config.admin.socket.parent, config.admin.group)]:
             log("configuration", state="warning", text=warning)
-        house = House(setup, Proxy(setup, memory, pins, log, clock))
+        proxy = Proxy(setup, memory, pins, log, clock)
+        undo.callback(proxy.farewell.close)
+        house = House(setup, proxy)
         await house.run(setup, LocalSockets(*sockets), signals, lambda addresses: ready(setup, addresses))
 
 

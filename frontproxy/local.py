@@ -15,8 +15,6 @@ from typing import Protocol
 import trio
 
 _ACCEPT_PAUSE = 1.0
-PATH_LIMIT = 107
-"""Bytes of a UNIX socket's path (Linux)."""
 
 
 class Peer(Protocol):

@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.local import PATH_LIMIT, InUseError, Lines, bind_local, is_welcome, kept_out, remove_local
+from frontproxy.local import InUseError, Lines, bind_local, is_welcome, kept_out, remove_local
 from tests.fakes import as_nobody, open_descriptors
+
+PATH_LIMIT = 107  # bytes of a UNIX socket's path (Linux)
 
 # Binding
 

@@ -42,10 +42,3 @@ def network_of(packed: bytes) -> bytes:
 def client_text(client: bytes) -> str:
     """How people write a client: `192.0.2.1` or `2001:db8:0:1::/64`."""
     return unpack(client) if len(client) == 4 else unpack(client.ljust(16, b"\0")) + "/64"
-
-
-def network_text(network: bytes) -> str:
-    """How people write a network: `192.0.2.0/24` or `2001:db8::/48`."""
-    if len(network) == 3:
-        return unpack(network + b"\0") + "/24"
-    return unpack(network.ljust(16, b"\0")) + "/48"
