@@ -346,3 +346,17 @@ async def test_a_file_that_was_removed_under_us_is_a_trouble_until_it_is_back(pl
         elsewhere.rename(place.path)
         await history._look_after(upkeep)
         assert history.current_troubles() == []
+
+
+@pytest.mark.parametrize("good", [1.2, 0.1, 2.0, 1 / 3])
+async def test_a_client_is_not_its_own_neighbour_after_a_restart(place: Place, good: float) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=good)
+        before = recollect(*history.recall(keys(1)), now=place.now, forgetting=FORGETTING)
+        await history.flush()
+
+    with closing(place.open()) as history:
+        after = recollect(*history.recall(keys(1)), now=place.now, forgetting=FORGETTING)
+
+    assert [reason.name for reason in after.reasons] == ["history"]
+    assert after.points == pytest.approx(before.points)
