@@ -35,8 +35,8 @@ class Alarms:
 
     def _found(self) -> Iterator[str]:
         now = time.monotonic()
-        eldest = self._proxy.pools.register.eldest_age(now)
-        if eldest > PATIENCE and not self._feeds.connected:
+        register = self._proxy.pools.register
+        if register.eldest_age(now) > PATIENCE and not self._feeds.connected:
             yield "no feed is connected to the report socket, so no outcome is heard and places stay taken"
         for path in self._sockets:
             if not path.exists():
@@ -47,8 +47,9 @@ class Alarms:
             for backend in pool.backends:
                 if backend.failed_for:
                     yield f"pool {pool.name}: {backend.name} is down: {backend.failed_for}"
-                held = backend.sessions * 2 >= pool.places.sessions
-                if backend.reports and held and eldest > SILENCE and now - backend.heard_at > SILENCE:
+                is_busy = backend.reports and backend.sessions * 2 >= pool.places.sessions
+                silent_for = min(register.eldest_age(now, backend), now - backend.heard_at)
+                if is_busy and silent_for > SILENCE:
                     yield f"pool {pool.name}: {backend.name} holds places and tells no outcomes"
         yield from self._proxy.memory.current_troubles()
         if abs(self._proxy.clock.error()) > CLOCK_ERROR:

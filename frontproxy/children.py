@@ -44,7 +44,7 @@ class Smtpd:
         settings: bytes,
         folder: Path,
     ) -> None:
-        """Open its handover socket in `folder`; `settings` is the first line it reads. Raises OSError."""
+        """Open its handover socket in `folder`; `settings` is the first line it reads. Raises OSError or InUseError."""
         self.name = name
         self.settings = settings
         self.path = folder / f"{name}-{next(_generations)}.sock"

@@ -60,8 +60,7 @@ async def _score(controls: Controls, arguments: list[str]) -> Answer:
 
 
 async def _clients(controls: Controls, arguments: list[str]) -> Answer:
-    if arguments:
-        raise Refused("usage", "usage: clients")
+    _none(arguments, "clients")
     now = controls.proxy.clock.now()
     forgetting = controls.proxy.setup.forgetting
     answer: Answer = {}
@@ -125,8 +124,7 @@ async def _unpin(controls: Controls, arguments: list[str]) -> Answer:
 
 
 async def _pins(controls: Controls, arguments: list[str]) -> Answer:
-    if arguments:
-        raise Refused("usage", "usage: pins")
+    _none(arguments, "pins")
     return {"pins": [_shown_pin(pin) for pin in controls.proxy.pins.all(controls.proxy.clock.now())]}
 
 
@@ -157,21 +155,18 @@ async def _stress(controls: Controls, arguments: list[str]) -> Answer:
 
 
 async def _reload(controls: Controls, arguments: list[str]) -> Answer:
-    if arguments:
-        raise Refused("usage", "usage: reload")
+    _none(arguments, "reload")
     return {"remarks": await controls.reload()}
 
 
 async def _drain(controls: Controls, arguments: list[str]) -> Answer:
-    if arguments:
-        raise Refused("usage", "usage: drain")
+    _none(arguments, "drain")
     controls.drain()
     return {"sessions": controls.proxy.pools.open_in("")}
 
 
 async def _status(controls: Controls, arguments: list[str]) -> Answer:
-    if arguments:
-        raise Refused("usage", "usage: status")
+    _none(arguments, "status")
     return status_of(controls.proxy, controls.watched)
 
 
@@ -187,6 +182,11 @@ _VERBS: dict[str, Callable[[Controls, list[str]], Awaitable[Answer]]] = {
     "reload": _reload,
     "drain": _drain,
 }
+
+
+def _none(arguments: list[str], usage: str) -> None:
+    if arguments:
+        raise Refused("usage", f"usage: {usage}")
 
 
 def _one(arguments: list[str], usage: str) -> str:

@@ -1,4 +1,4 @@
-"""The front door: accepts connections in bounded batches, and is the one place where any exception is caught."""
+"""The front door: accepts connections in bounded batches, and outlives whatever befalls one of them."""
 
 import errno
 import os

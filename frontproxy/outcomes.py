@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from frontproxy.core import address, history
-from frontproxy.core.outcome import weigh
+from frontproxy.core.outcome import Weight, weigh
 from frontproxy.core.verdict import Verdict
 from frontproxy.handover.backends import Given
 from frontproxy.memory.sqlite import Keys
@@ -54,10 +54,10 @@ class Outcomes:
             self._count("repeated")
             return
         else:
-            given.has_ended = True
-            given.backend.heard_at = time.monotonic()
+            now = time.monotonic()
+            given.has_ended, given.backend.heard_at = True, now
             self._count("")
-            self._proxy.pools.ended(given, time.monotonic())
+            self._proxy.pools.ended(given, now)
         if line.ended > self._proxy.clock.latest() + FUTURE:
             self._count("from_the_future")
             self._proxy.log.often("outcome_refused", "future", client=line.client, ended=line.ended)
@@ -82,7 +82,7 @@ class Outcomes:
         if given.early:
             line = replace(line, early=True)
         # It has ended just now, whatever time the feed's clock shows.
-        good, bad = self._remember(given.packed, given.verdict, line, now=self._proxy.clock.now())
+        weight = self._remember(given.packed, given.verdict, line, now=self._proxy.clock.now())
         self._proxy.log(
             "outcome",
             session=given.id,
@@ -94,15 +94,16 @@ class Outcomes:
             recipients=line.recipients,
             refused=line.refused,
             bad_commands=line.bad_commands or None,
-            good=good,
-            bad=bad,
+            good=weight.good,
+            bad=weight.bad,
+            because=weight.text or None,
             seconds=round(time.monotonic() - given.given_at, 1),
         )
 
-    def _remember(self, packed: bytes, verdict: Verdict, line: OutcomeLine, *, now: float) -> tuple[float, float]:
-        """Turn one outcome into history; the units of good and bad that it was worth."""
+    def _remember(self, packed: bytes, verdict: Verdict, line: OutcomeLine, *, now: float) -> Weight:
+        """Turn one outcome into history; returns what it was worth."""
         if verdict.learning == "none":
-            return 0.0, 0.0
+            return Weight(0.0, 0.0, "")
         weight = weigh(line, forwarder=verdict.learning == "forwarder")
         if weight.good or weight.bad:
             place = self._proxy.setup.geo.find(address.unpack(packed))
@@ -116,4 +117,4 @@ class Outcomes:
                 asn_known=place.asn != 0,
             )
             self._proxy.memory.remember(keys, *learned)
-        return weight.good, weight.bad
+        return weight

@@ -40,8 +40,6 @@ class Proxy:
         self.started = clock.now()
         self._ids = (f"{int(self.started):x}-{number:x}" for number in count(1))
 
-    # What befalls a session
-
     def open_session(self, sock: socket, peer: tuple[str, int], server: tuple[str, int]) -> Session:
         """A session for a connection just accepted, counted and judged. Raises AddressError for a peer without one."""
         now = time.monotonic()

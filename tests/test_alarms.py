@@ -104,3 +104,19 @@ def test_a_clock_that_was_set_is_an_alarm(house: House) -> None:
     alarms.look()
 
     assert alarms.current == ("the system's clock was set by more than a minute; ours follows slowly",)
+
+
+def test_a_burst_after_a_quiet_night_is_no_alarm(house: House) -> None:
+    alarms = Alarms(house.proxy, FeedsHeard(connected=1))
+    house.given(FRIEND).given_at -= SILENCE + 1  # a long session elsewhere
+    house.smtpds["nice"].take()
+    pool = house.proxy.pools["hostile"]
+    pool.places.sessions = 2
+    pool.backends[0].heard_at = time.monotonic() - SILENCE - 1
+    house.given(STRANGER)
+    house.smtpds["hostile"].take()
+    house.proxy.pools.tick(time.monotonic())
+
+    alarms.look()
+
+    assert not [alarm for alarm in alarms.current if "hostile" in alarm]

@@ -173,3 +173,10 @@ def test_a_server_that_dies_again_and_again_gets_nothing_until_it_is_started(hou
     assert backend.failed_for == "its process dies again and again"
     assert not backend.may_be_asked(time.monotonic())
     assert backend.may_be_asked(time.monotonic() + 30)
+
+
+def test_the_log_says_why_an_outcome_counted(house: House) -> None:
+    house.outcomes.hear(outcome(house.given(STRANGER), messages=1))
+
+    [line] = house.log.about("outcome")
+    assert ' good=1 bad=0 because="1 message accepted" ' in line

@@ -31,8 +31,6 @@ class Backend:
 
     def may_be_asked(self, now: float) -> bool:
         """It answers, or its pause after the last failure is over."""
-        if self._is_resting and now >= self._again_at:
-            self._is_resting, self.failed_for = False, ""
         return not self.failed_for or now >= self._again_at
 
     def failed(self, why: str, now: float) -> bool:
@@ -46,6 +44,11 @@ class Backend:
     def rest(self, why: str, until: float) -> None:
         """Leave it alone until then, although its socket would take more."""
         self.failed_for, self._again_at, self._is_resting = why, until, True
+
+    def wake(self, now: float) -> None:
+        """If it was resting, and its rest is over, it is as good as any."""
+        if self._is_resting and now >= self._again_at:
+            self._is_resting, self.failed_for = False, ""
 
     def answered(self) -> bool:
         """It took a session. True if it had failed before."""
@@ -72,6 +75,5 @@ class Given:
     accepted: float
     given_at: float
     taken_at: float | None = None
-    stress: bool = False
     has_ended: bool = False
     """Its outcome has been told."""

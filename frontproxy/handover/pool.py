@@ -136,7 +136,7 @@ class Pool:
         if eldest and now - eldest.given_at > WEDGED:
             eldest.backend.rest("it takes nothing", now + WEDGED_PAUSE)
         for backend in self.backends:
-            backend.may_be_asked(now)  # whose rest is over is up again
+            backend.wake(now)
 
     def feel(self, now: float) -> bool:
         """Take the pool's pulse; true if its stress has turned on or off."""

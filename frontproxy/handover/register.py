@@ -4,7 +4,7 @@ from collections import OrderedDict
 from itertools import takewhile
 
 from frontproxy.core.address import AddressError, pack
-from frontproxy.handover.backends import Given
+from frontproxy.handover.backends import Backend, Given
 from frontproxy.wire.outcome_line import OutcomeLine
 
 REMEMBERED = 20_000
@@ -49,9 +49,10 @@ class Register:
         """The open sessions that the server at a handover socket has taken."""
         return [given for given in self._open.values() if given.backend.path == path and given.taken_at is not None]
 
-    def eldest_age(self, now: float) -> float:
-        """Seconds since the eldest of the open sessions was given away; 0 if there is none."""
-        return next((now - given.given_at for given in self._open.values()), 0.0)
+    def eldest_age(self, now: float, backend: Backend | None = None) -> float:
+        """Seconds since the eldest open session (of one backend, if it is named) was given away; 0 if there is none."""
+        mine = (given for given in self._open.values() if backend is None or given.backend is backend)
+        return next((now - given.given_at for given in mine), 0.0)
 
     def older_than(self, given_at: float) -> list[Given]:
         """The open sessions that were given away before then, the eldest first."""
