@@ -1,7 +1,7 @@
 """Alarms: what an operator must mend, told in `status` while it lasts, and in the log when it begins and ends."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from frontproxy.learn.report import FeedsHeard
@@ -17,8 +17,16 @@ CLOCK_ERROR = 60.0
 class Alarms:
     """Looks once a second; `current` is what is wrong now."""
 
-    def __init__(self, proxy: Proxy, feeds: FeedsHeard, sockets: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        proxy: Proxy,
+        feeds: FeedsHeard,
+        sockets: Sequence[Path] = (),
+        troubles: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """`troubles` tells what is wrong with the feed programs."""
         self._proxy = proxy
+        self._troubles = troubles
         self._sockets = sockets
         self._feeds = feeds
         self.current: tuple[str, ...] = ()
@@ -36,8 +44,8 @@ class Alarms:
     def _found(self) -> Iterator[str]:
         now = time.monotonic()
         register = self._proxy.pools.register
-        if register.eldest_age(now) > PATIENCE and not self._feeds.connected:
-            yield "no feed is connected to the report socket, so no outcome is heard and places stay taken"
+        if not self._feeds.connected and self._should_hear() and register.eldest_age(now) > PATIENCE:
+            yield "no feed is connected to the report socket, so no outcome is heard and nothing is learned"
         for path in self._sockets:
             if not path.exists():
                 yield f"{path} was removed; restart frontproxy"
@@ -47,10 +55,19 @@ class Alarms:
             for backend in pool.backends:
                 if backend.failed_for:
                     yield f"pool {pool.name}: {backend.name} is down: {backend.failed_for}"
+                if backend.brake.on:
+                    yield f"pool {pool.name}: {backend.name}: nothing bad is learned from it, because {backend.brake}"
                 is_busy = backend.reports and backend.sessions * 2 >= pool.places.sessions
                 silent_for = min(register.eldest_age(now, backend), now - backend.heard_at)
                 if is_busy and silent_for > SILENCE:
                     yield f"pool {pool.name}: {backend.name} holds places and tells no outcomes"
+        yield from self._troubles()
         yield from self._proxy.memory.current_troubles()
         if abs(self._proxy.clock.error()) > CLOCK_ERROR:
             yield "the system's clock was set by more than a minute; ours follows slowly"
+
+    def _should_hear(self) -> bool:
+        """Somebody whom we have started tells outcomes."""
+        if self._proxy.setup.config.learn.milter:
+            return True
+        return any(backend.reports for pool in self._proxy.pools for backend in pool.backends)

@@ -1,220 +1,25 @@
-"""The composition root: builds the parts from a Setup, owns the root nursery and the signals, swaps Setups, drains."""
+"""The composition root: opens what the house stands on, and runs it."""
 
-import gc
 import os
-import resource
 import signal
-import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import trio
 
-from frontproxy import pulse
-from frontproxy.admin import AdminSocket
-from frontproxy.alarms import Alarms
+from frontproxy import systemd
 from frontproxy.clock import AnchoredClock
-from frontproxy.control import Controls
-from frontproxy.core.config_values import Config
-from frontproxy.core.mistakes import Mistake, Mistaken
-from frontproxy.doors import Address, Door, open_doors
-from frontproxy.learn.report import ReportSocket
-from frontproxy.listener import SpareDescriptors, listen
+from frontproxy.doors import Address
+from frontproxy.handover.held import HeldSockets
+from frontproxy.house import House, LocalSockets, Supervisor
 from frontproxy.local import bind_local, kept_out, remove_local
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile
-from frontproxy.outcomes import Outcomes
 from frontproxy.proxy import Proxy
-from frontproxy.servers import Servers
 from frontproxy.setup import Setup, load
-from frontproxy.status import Watched
-
-CLOSING = "421 4.3.2 Service is shutting down, please try again later"
-_DESCRIPTORS_KEPT = 64
-"""Descriptors that are not for waiting strangers, beside a quarter of the rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalSockets:
-    """The doors for programs on this machine. Who holds them is the only frontproxy in this folder."""
-
-    admin: socket.socket
-    report: socket.socket
-
-
-class House:
-    """One running frontproxy: `run` serves until it has drained."""
-
-    def __init__(self, setup: Setup, proxy: Proxy) -> None:
-        self._path = setup.path
-        self._bound = setup.config
-        """As it was when the sockets and the history were opened."""
-        self._proxy = proxy
-        self._outcomes = Outcomes(proxy)
-        self._servers = Servers(setup.config.learn.report, self._outcomes.server_died, proxy.log, proxy.log.raw)
-        self._doors: dict[Address, Door] = {}
-        self._spare = SpareDescriptors()
-        self._drain_wanted = trio.Event()
-        self._reloading = trio.Lock()
-
-    async def run(
-        self, setup: Setup, sockets: LocalSockets, signals: AsyncIterator[int], ready: Callable[[list[Address]], None]
-    ) -> None:
-        """Serve until SIGTERM, SIGINT or `drain`; a second SIGINT or SIGTERM does not wait for sessions.
-
-        `ready` is told the addresses when they are open. Raises Mistaken if there is one that cannot be had.
-        """
-        proxy = self._proxy
-        failure: Mistaken | None = None
-        async with trio.open_nursery() as root:
-            group = setup.config.admin.group
-            report = ReportSocket(self._outcomes.hear, lambda: proxy.pools.waiting() > 0, proxy.log, group)
-            stalls = pulse.Stalls()
-            alarms = Alarms(proxy, report.heard, [setup.config.admin.socket, setup.config.learn.report])
-            watched = Watched(report.heard, self._servers.status, stalls.longest, lambda: alarms.current)
-            controls = Controls(proxy, watched, lambda: self._reload(root), self._drain_wanted.set)
-            root.start_soon(self._obey, signals, root)
-            root.start_soon(proxy.memory.run)
-            root.start_soon(pulse.run, proxy, stalls, alarms.look)
-            root.start_soon(report.serve, sockets.report)
-            try:
-                await self._move_in(setup, root)
-            except Mistaken as error:
-                failure = None if self._drain_wanted.is_set() else error
-            else:
-                # What is here now stays for good: the collector need not look through it again, 10 ms each time.
-                gc.collect()
-                gc.freeze()
-                root.start_soon(AdminSocket(controls, proxy.log, group).serve, sockets.admin)
-                ready([door.address for door in self._doors.values()])
-                await self._drain_wanted.wait()
-                await self._drain()
-            root.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-
-    async def _move_in(self, setup: Setup, root: trio.Nursery) -> None:
-        """Let a Setup take effect: its smtpds start, then its doors open, then the old ones close.
-
-        Raises Mistaken, with nothing changed, if an address or a socket cannot be had.
-        """
-        wanted = setup.config.listen.addresses
-        with ExitStack() as undo:
-            opened = open_doors([address for address in wanted if address not in self._doors], str(setup.path))
-            for door in opened.values():
-                undo.callback(door.close)
-            smtpds = await self._servers.prepare(setup, root)
-            if self._drain_wanted.is_set():
-                await self._servers.reject(smtpds)
-                raise self._cannot_reload("frontproxy is about to end", "start it again")
-            undo.pop_all()
-        old, self._proxy.setup = self._proxy.setup, setup
-        self._proxy.memory.limit = setup.config.history.max_clients_remembered
-        self._proxy.memory.forgetting = setup.forgetting
-        self._proxy.room.places = _places(setup.config.listen.waiting_room, self._proxy.log)
-        paths = {endpoint: str(smtpd.path) for endpoint, smtpd in smtpds.items()}
-        self._proxy.pools.configure(setup.config, paths, time.monotonic())
-        for address, door in opened.items():
-            self._doors[address] = door
-            root.start_soon(door.serve, lambda sock: listen(self._proxy, sock, self._spare, root))
-        for address in set(self._doors) - set(wanted):
-            self._doors.pop(address).close()
-        await self._servers.adopt(smtpds)
-        if old is not setup:
-            old.close()
-
-    async def _obey(self, signals: AsyncIterator[int], root: trio.Nursery) -> None:
-        async for number in signals:
-            if number == signal.SIGHUP:
-                root.start_soon(self._reload_on_signal, root)
-            elif self._drain_wanted.is_set():
-                self._proxy.log("drain", state="cut_short", open=self._proxy.pools.open_in(""))
-                root.cancel_scope.cancel()
-            else:
-                self._drain_wanted.set()
-
-    async def _reload_on_signal(self, root: trio.Nursery) -> None:
-        with suppress(Mistaken):  # told in the log, mistake by mistake; the old Setup stays
-            await self._reload(root)
-
-    async def _reload(self, root: trio.Nursery) -> list[str]:
-        """Build a new Setup and swap it in; remarks for the operator. Raises Mistaken; the old one stays then."""
-        log = self._proxy.log
-        async with self._reloading:
-            try:
-                setup, remarks = await self._take_over(root)
-            except Mistaken as error:
-                for mistake in error.mistakes:
-                    log("reload", state="refused", mistake=str(mistake))
-                raise
-            except Exception as error:  # no descriptor or process to be had, or a bug: what serves now goes on
-                log.bug("reload", error)
-                what = f"could not be taken over: {error!r}"
-                raise self._cannot_reload(what, "the old one stays in force; see the log") from error
-            for remark in remarks:
-                log("reload", state="remark", text=remark)
-            log("reload", state="done", networks=setup.lists.entries, mode=setup.config.mode)
-            return remarks
-
-    async def _take_over(self, root: trio.Nursery) -> tuple[Setup, list[str]]:
-        if self._drain_wanted.is_set():
-            raise self._cannot_reload("frontproxy is about to end", "start it again")
-        setup = await load(self._path)
-        try:
-            self._proxy.pins.refresh()
-            remarks = [str(warning) for warning in setup.warnings] + _needs_restart(self._bound, setup.config)
-            names = {pool.name for pool in setup.config.pools}
-            for pin in self._proxy.pins.all(self._proxy.clock.now()):
-                if pin.pool not in names:
-                    remarks.append(f"the pin of {pin.network} has no effect: there is no pool {pin.pool!a}")
-            await self._move_in(setup, root)
-        except BaseException:
-            if self._proxy.setup is not setup:
-                setup.close()
-            raise
-        return setup, remarks
-
-    def _cannot_reload(self, what: str, remedy: str) -> Mistaken:
-        return Mistaken([Mistake(str(self._path), 0, "", what, remedy)])
-
-    async def _drain(self) -> None:
-        """Nobody new comes in, who waits is sent away, who is served may finish: at most `drain_time`."""
-        proxy = self._proxy
-        proxy.log("drain", state="began", open=proxy.pools.open_in(""), waiting=len(proxy.room) + proxy.pools.waiting())
-        while self._doors:
-            self._doors.popitem()[1].close()
-        proxy.room.shed(len(proxy.room), CLOSING)
-        proxy.pools.dismiss_all(CLOSING)
-        with trio.move_on_after(proxy.setup.config.listen.drain_time):
-            await self._servers.drain()
-            await trio.sleep(pulse.TICK)  # strangers who were shed say goodbye in their own tasks
-            while proxy.pools.open_in("") or len(proxy.farewell):  # noqa: ASYNC110  they end in the pulse
-                await trio.sleep(pulse.TICK)
-        proxy.log("drain", state="done", open=proxy.pools.open_in(""))
-
-
-def _places(wanted: int, log: Log) -> int:
-    """Places in the waiting room, as far as descriptors allow."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    places = max((hard - _DESCRIPTORS_KEPT) * 3 // 4, 8)
-    if wanted > places:
-        log("short", why="descriptors", limit=hard, waiting_room=wanted, places=places)
-    return min(wanted, places)
-
-
-def _needs_restart(before: Config, after: Config) -> list[str]:
-    changed = {
-        "admin": before.admin != after.admin,
-        "history.file": before.history.file != after.history.file,
-        "learn.report": before.learn.report != after.learn.report,
-    }
-    return [f"{key} has changed, which takes effect at the next start" for key, differs in changed.items() if differs]
 
 
 async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> None:
@@ -224,6 +29,7 @@ async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> No
     frontproxy holds the sockets, OSError when they cannot be made.
     """
     with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as undo:
+        supervisor = _supervisor(undo)
         setup = await load(path)
         config = setup.config
         clock = AnchoredClock(time.time, _seconds_since_boot)
@@ -236,12 +42,36 @@ async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> No
         pins = Pins.load(config.history.file.parent / "pins.toml")
         memory = await trio.to_thread.run_sync(_open_history, setup, log, clock)
         undo.callback(memory.close)
-        for warning in [*map(str, setup.warnings), *kept_out(config.admin.socket.parent, config.admin.group)]:
+        held = HeldSockets.open()
+        undo.callback(held.close)
+        for warning in _warnings(setup, supervisor, held):
             log("configuration", state="warning", text=warning)
-        proxy = Proxy(setup, memory, pins, log, clock)
+        proxy = Proxy(setup, memory, pins, log, clock, held)
         undo.callback(proxy.farewell.close)
-        house = House(setup, proxy)
+        undo.callback(proxy.pools.close)
+        house = House(setup, proxy, supervisor)
         await house.run(setup, LocalSockets(*sockets), signals, lambda addresses: ready(setup, addresses))
+
+
+def _supervisor(undo: ExitStack) -> Supervisor:
+    """Who has started us, if it was systemd."""
+    notifier = systemd.Notifier()
+    undo.callback(notifier.close)
+    sockets = systemd.inherited_sockets()
+    for sock in sockets:
+        undo.callback(sock.close)
+    return Supervisor(notifier, systemd.watchdog_interval(), sockets)
+
+
+def _warnings(setup: Setup, supervisor: Supervisor, held: HeldSockets) -> list[str]:
+    """What an operator should know at the start."""
+    admin = setup.config.admin
+    warnings = [*map(str, setup.warnings), *kept_out(admin.socket.parent, admin.group)]
+    if supervisor.sockets and not setup.config.listen.from_systemd:
+        warnings.append('systemd passed listening sockets that nobody serves; add "systemd" to listen.addresses')
+    if held.why_not:
+        warnings.append(f"places are counted only until a server takes the session: {held.why_not}")
+    return warnings
 
 
 def _seconds_since_boot() -> float:

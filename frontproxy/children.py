@@ -1,16 +1,19 @@
-"""Supervised programs: the bundled smtpds, started, watched, started again.
+"""Supervised programs: started, watched, started again.
 
-We keep the listening socket, so what was handed over while a child was dead waits for the next one. The child's
-standard input is its lifeline: the first line says how to work, and end-of-file says that nobody will hand it anything
-any more.
+We keep the listening socket, so who comes while a child is dead waits for the next one. The child's standard input is
+its lifeline: the first line says how to work, and end-of-file says that nobody wants it any more. Its standard error
+goes into our log.
 """
 
 import contextlib
 import itertools
+import math
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from socket import socket
+from typing import Literal, TypeVar
 
 import trio
 
@@ -20,75 +23,96 @@ BACKLOG = 1024
 SHORTEST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
 SOUND_AFTER = 60.0
-"""Seconds a child must live for its next pause to be the shortest again."""
-READY = "event=smtpd_ready"
-"""How the line begins by which a child says that it serves."""
+"""Seconds a child must live for its next pause to be the shortest again, and for its last death to be forgotten."""
+ALIVE = "event=alive"
+"""How the lines begin by which a child says that it lives; they do not go into the log."""
 LAST_WORDS = 0.1
 """Seconds after a child's end in which the outcomes it sent last may still arrive."""
 LINE_LIMIT = 16 * 1024
 _CHUNK = 16 * 1024
 _generations = itertools.count(1)
 P = TypeVar("P")
-Died = Callable[[str, float], int]
-"""Is told the socket of a process that has ended, and the seconds until the next one; returns the sessions lost."""
+Died = Callable[[str, float], int | None]
+"""Is told the door of a process that has ended, and the seconds until the next one; returns the sessions lost."""
 
 
-class Smtpd:
-    """One bundled smtpd: its socket, its settings, and the process that serves them now."""
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is run: its descriptor of the door follows `command`, `settings` is the first line it reads."""
 
-    def __init__(
-        self,
-        name: str,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        settings: bytes,
-        folder: Path,
-    ) -> None:
-        """Open its handover socket in `folder`; `settings` is the first line it reads. Raises OSError or InUseError."""
-        self.name = name
-        self.settings = settings
-        self.path = folder / f"{name}-{next(_generations)}.sock"
-        self._command = command
-        self._environment = environment
-        self._door = bind_local(self.path, mode=0o600, backlog=BACKLOG)
+    kind: Literal["smtpd", "feed"]
+    """The event of our log lines about it; it says `event=KIND_ready` when it serves."""
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    settings: bytes
+    silence: float = math.inf
+    """Seconds without a sign of life after which it hangs, and is killed."""
+
+
+class Child:
+    """One program at a door of its own, and the process that serves there now."""
+
+    def __init__(self, program: Program, door: socket, path: Path | None = None) -> None:
+        """Takes over the listening socket `door`, and its file at `path` if it has one."""
+        self.program = program
+        self._door = door
+        self._path = path
+        self._place = str(path or door.getsockname())
         self._process: trio.Process | None = None
+        self._began = 0.0
+        self._hangs = False
+        self._last_end = ""
         self._retired = trio.Event()
         self.is_ready = False
-        """A process has said READY."""
+        """A process has said that it serves."""
         self.begun = trio.Event()
         """It is ready, or its first process has ended."""
         self.ended = trio.Event()
         """Nothing serves here any more, nor will."""
 
     @property
+    def name(self) -> str:
+        """Of the program."""
+        return self.program.name
+
+    @property
     def pid(self) -> int | None:
         """Of the process that serves now."""
         return self._process.pid if self._process else None
 
+    @property
+    def trouble(self) -> str:
+        """How its last process ended, until another one has lived long enough; empty if all is well."""
+        if self._process and trio.current_time() - self._began > SOUND_AFTER:
+            return ""
+        return self._last_end
+
     async def run(self, log: Callable[..., None], died: Died, raw: Callable[[str], None]) -> None:
-        """Keep one process serving until `retire` or `drain`; `died` is told the socket's path each time one ends."""
+        """Keep one process serving until `retire` or `drain`; `died` is told the door each time one ends."""
         pause = SHORTEST_PAUSE
         try:
             while not self._retired.is_set():
-                began = trio.current_time()
+                self._began = trio.current_time()
                 code = await self._run_once(log, raw)
-                lived = trio.current_time() - began
+                lived = trio.current_time() - self._began
                 self.begun.set()
                 await trio.sleep(LAST_WORDS)
                 pause = SHORTEST_PAUSE if lived > SOUND_AFTER else min(pause * 2, LONGEST_PAUSE)
-                lost = died(str(self.path), pause)
+                lost = died(self._place, pause)
                 if self._retired.is_set():
                     break
-                log("smtpd", state="died", name=self.name, code=code, lost_sessions=lost, again_in=pause)
+                self._last_end = "it hung and was killed" if self._hangs else f"its process ended ({code})"
+                log(self.program.kind, state="died", name=self.name, code=code, lost_sessions=lost, again_in=pause)
                 with trio.move_on_after(pause):
                     await self._retired.wait()
-                    died(str(self.path), 0)  # and with it those who waited at its door for the next process
+                    died(self._place, 0)  # and with it those who waited at its door for the next process
         finally:
             self._close_door()
             self.ended.set()
 
     async def retire(self) -> None:
-        """Nothing more will be handed over: let it finish its sessions, with the settings they began with, and end."""
+        """Nobody new will come: let it finish its sessions, with the settings they began with, and end."""
         self._stop_wanting()
         if self._process:
             await _pipe(self._process.stdin).aclose()
@@ -108,42 +132,59 @@ class Smtpd:
         self._close_door()
 
     def _close_door(self) -> None:
-        remove_local(self.path, self._door)
+        if self._path is None:
+            self._door.close()
+        else:
+            remove_local(self._path, self._door)
 
-    async def _relay_lines(self, process: trio.Process, log: Callable[..., None], raw: Callable[[str], None]) -> None:
-        """What the child says goes into our log: its log lines as they are, anything else quoted."""
+    async def _hear(self, process: trio.Process, log: Callable[..., None], raw: Callable[[str], None]) -> None:
+        """What the child says goes into our log; one that has been silent for too long is killed."""
         lines = Lines(LINE_LIMIT)
-        while data := await _pipe(process.stderr).receive_some(_CHUNK):
+        while True:
+            with trio.move_on_after(self.program.silence) as patience:
+                data = await _pipe(process.stderr).receive_some(_CHUNK)
+            if patience.cancelled_caught:
+                log(self.program.kind, state="hangs", name=self.name, pid=process.pid)
+                self._hangs = True
+                process.kill()
+                return
+            if not data:
+                return
             for line in lines.feed(bytes(data)):
-                text = "" if line is None else line.decode("utf-8", "backslashreplace")
-                if text.startswith(READY):
-                    self.is_ready = True
-                    self.begun.set()
-                if text.startswith("event=") and text.isascii() and text.isprintable():
-                    raw(text)
-                elif text:
-                    log("smtpd", state="says", name=self.name, text=text)
+                self._take_line("" if line is None else line.decode("utf-8", "backslashreplace"), log, raw)
+
+    def _take_line(self, text: str, log: Callable[..., None], raw: Callable[[str], None]) -> None:
+        """Log lines go into the log as they are, anything else quoted."""
+        if text.startswith(f"event={self.program.kind}_ready"):
+            self.is_ready = True
+            self.begun.set()
+        if text.startswith(ALIVE):
+            return
+        if text.startswith("event=") and text.isascii() and text.isprintable():
+            raw(text)
+        elif text:
+            log(self.program.kind, state="says", name=self.name, text=text)
 
     async def _run_once(self, log: Callable[..., None], raw: Callable[[str], None]) -> int | str:
         """Start a process, serve as its lifeline until it ends; its exit code, or why it could not be started."""
         try:
             with self._door.dup() as door:  # ours may be closed while the process is being started
                 process = await trio.lowlevel.open_process(
-                    [*self._command, "--handover-fd", str(door.fileno())],
+                    [*self.program.command, str(door.fileno())],
                     stdin=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     pass_fds=[door.fileno()],
-                    env=self._environment,
+                    env=self.program.environment,
                 )
         except OSError as error:
             return error.strerror or "cannot be started"
-        self._process = process
-        log("smtpd", state="started", name=self.name, pid=process.pid)
+        self._process, self._hangs = process, False
+        log(self.program.kind, state="started", name=self.name, pid=process.pid)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._relay_lines, process, log, raw)
+                nursery.start_soon(self._hear, process, log, raw)
                 with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await _pipe(process.stdin).send_all(self.settings)
+                    await _pipe(process.stdin).send_all(self.program.settings)
                     if self._retired.is_set():  # which was said before there was a process to hear it
                         await _pipe(process.stdin).aclose()
                 code = await process.wait()
@@ -154,6 +195,24 @@ class Smtpd:
             with trio.CancelScope(shield=True):
                 await _pipe(process.stdin).aclose()
                 await _pipe(process.stderr).aclose()
+
+
+class Smtpd(Child):
+    """One bundled smtpd: a child at a handover socket that is made for it."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        settings: bytes,
+        folder: Path,
+    ) -> None:
+        """Open its handover socket in `folder`; `settings` is the first line it reads. Raises OSError or InUseError."""
+        self.path = folder / f"{name}-{next(_generations)}.sock"
+        self.settings = settings
+        door = bind_local(self.path, mode=0o600, backlog=BACKLOG)
+        super().__init__(Program("smtpd", name, [*command, "--handover-fd"], environment, settings), door, self.path)
 
 
 def _pipe(pipe: P | None) -> P:

@@ -2,13 +2,13 @@
 
 import errno
 import os
-from socket import socket
+from socket import AF_UNIX, socket
+from typing import Any
 
 import trio
 
-from frontproxy.core.address import AddressError
+from frontproxy.arrivals.entrance import Entrance
 from frontproxy.proxy import Proxy
-from frontproxy.session import arrive, give_up
 
 BATCH = 64
 """Connections accepted before other tasks get their turn."""
@@ -43,48 +43,59 @@ class SpareDescriptors:
 
 
 async def listen(proxy: Proxy, door: socket, spare: SpareDescriptors, strangers: trio.Nursery) -> None:
-    """Accept connections for ever; `strangers` is the nursery of those who must be observed."""
-    while True:
-        await trio.lowlevel.wait_readable(door)
-        shortage = _accept_batch(proxy, door, strangers)
-        if shortage is None:
-            spare.hold()
-            await trio.lowlevel.checkpoint()
-        else:
-            await _mend(proxy, shortage, spare)
+    """Accept connections for ever; `strangers` is the nursery of those who must be observed.
+
+    A TCP door is for clients, or for proxies in front of us; at a UNIX door other programs pass clients to us.
+    """
+    entrance = Entrance(proxy)
+    try:
+        while True:
+            await trio.lowlevel.wait_readable(door)
+            shortage = _accept_batch(door, entrance, strangers)
+            if shortage is None:
+                spare.hold()
+                await trio.lowlevel.checkpoint()
+            else:
+                await _mend(proxy, entrance, shortage, spare)
+    finally:
+        entrance.shed(len(entrance), "closing")
 
 
-def _accept_batch(proxy: Proxy, door: socket, strangers: trio.Nursery) -> OSError | None:
+def _accept_batch(door: socket, entrance: Entrance, strangers: trio.Nursery) -> OSError | None:
     """Accept what is there, at most BATCH; what we are short of, if accept says so."""
+    is_passing = door.family == AF_UNIX
     for _ in range(BATCH):
         try:
-            sock, peer = door.accept()
+            sock, peer = _accept_with_room(door) if is_passing else door.accept()
         except BlockingIOError:
             return None
         except OSError as error:
             if error.errno in SHORT_OF:
                 return error
             continue  # the client reset the connection before we accepted it
-        _arrive_guarded(proxy, sock, peer[:2], strangers)
+        if is_passing:
+            entrance.passed(sock, strangers)
+        else:
+            entrance.connected(sock, peer[:2], strangers)
     return None
 
 
-def _arrive_guarded(proxy: Proxy, sock: socket, peer: tuple[str, int], strangers: trio.Nursery) -> None:
+def _accept_with_room(door: socket) -> tuple[socket, Any]:
+    """Accept while one descriptor more is free for the client to come: the kernel throws away what finds no room."""
+    room = os.dup(door.fileno())
     try:
-        arrive(proxy, sock, peer, strangers)
-    except (OSError, AddressError):  # reset between accept and here
-        sock.close()
-    except Exception as error:  # noqa: BLE001  the guard: one session's bug never ends the proxy
-        give_up(proxy, sock, error)
+        return door.accept()
+    finally:
+        os.close(room)
 
 
-async def _mend(proxy: Proxy, shortage: OSError, spare: SpareDescriptors) -> None:
+async def _mend(proxy: Proxy, entrance: Entrance, shortage: OSError, spare: SpareDescriptors) -> None:
     """Make room: the lingering leave first, then the lowest of the waiting room; until then the spare ones serve."""
     proxy.counters["short_of_descriptors"] += 1
     proxy.log.often("short", "descriptors", error=shortage.strerror, waiting=len(proxy.room))
     if proxy.farewell.hurry(SHED):
         return
-    if proxy.room.shed(SHED):
+    if proxy.room.shed(SHED) or entrance.shed(SHED):
         await trio.lowlevel.checkpoint()  # they say goodbye now, in their own tasks
         proxy.farewell.hurry(SHED)
     elif not spare.release():

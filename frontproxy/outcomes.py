@@ -41,7 +41,9 @@ class Outcomes:
         for given in lost:
             given.has_ended = True
             self._proxy.counters["lost"] += 1
-            self._proxy.log("lost", session=given.id, client=given.address, port=given.port, pool=given.pool)
+            self._proxy.log(
+                "lost", session=given.session.id, client=given.session.address, port=given.session.port, pool=given.pool
+            )
         if again_in >= CRASHING:
             self._proxy.pools.rest(path, "its process dies again and again", now + again_in)
         return len(lost)
@@ -75,19 +77,21 @@ class Outcomes:
         except address.AddressError:
             self._proxy.counters["outcome_lines_bad"] += 1
             return
-        now = min(line.ended, self._proxy.clock.now())
-        self._remember(packed, self._proxy.judge_guarded(packed, address.unpack(packed)), line, now=now)
+        verdict = self._proxy.judge_guarded(packed, address.unpack(packed))
+        self._remember(packed, _weigh(line, verdict), now=min(line.ended, self._proxy.clock.now()))
 
     def _learn(self, given: Given, line: OutcomeLine) -> None:
-        if given.early:
+        session = given.session
+        if session.early:
             line = replace(line, early=True)
+        weight = self._braked(given, _weigh(line, session.verdict))
         # It has ended just now, whatever time the feed's clock shows.
-        weight = self._remember(given.packed, given.verdict, line, now=self._proxy.clock.now())
+        self._remember(session.packed, weight, now=self._proxy.clock.now())
         self._proxy.log(
             "outcome",
-            session=given.id,
-            client=given.address,
-            port=given.port,
+            session=session.id,
+            client=session.address,
+            port=session.port,
             pool=given.pool,
             end=line.end,
             messages=line.messages,
@@ -100,21 +104,36 @@ class Outcomes:
             seconds=round(time.monotonic() - given.given_at, 1),
         )
 
-    def _remember(self, packed: bytes, verdict: Verdict, line: OutcomeLine, *, now: float) -> Weight:
-        """Turn one outcome into history; returns what it was worth."""
-        if verdict.learning == "none":
-            return Weight(0.0, 0.0, "")
-        weight = weigh(line, forwarder=verdict.learning == "forwarder")
-        if weight.good or weight.bad:
-            place = self._proxy.setup.geo.find(address.unpack(packed))
-            keys = Keys(address.client_of(packed), address.network_of(packed), place.asn)
-            learned = history.learn(
-                *self._proxy.memory.recall(keys),
-                good=weight.good,
-                bad=weight.bad,
-                now=now,
-                forgetting=self._proxy.setup.forgetting,
-                asn_known=place.asn != 0,
-            )
-            self._proxy.memory.remember(keys, *learned)
-        return weight
+    def _braked(self, given: Given, weight: Weight) -> Weight:
+        """What the outcome is worth, less the bad in it if its backend has begun to refuse its friends."""
+        brake = given.backend.brake
+        if given.session.verdict.standing == "friend" and brake.note(given.session.client, bad=weight.bad > 0):
+            state = "on" if brake.on else "off"
+            self._proxy.log("brake", state=state, pool=given.pool, backend=given.backend.name, why=str(brake))
+        if not (brake.on and weight.bad):
+            return weight
+        self._count("braked")
+        return replace(weight, bad=0.0, text=f"{weight.text}, nothing bad is learned while the brake is on")
+
+    def _remember(self, packed: bytes, weight: Weight, *, now: float) -> None:
+        """Turn what one outcome is worth into history."""
+        if not weight.good and not weight.bad:
+            return
+        place = self._proxy.setup.geo.find(address.unpack(packed))
+        keys = Keys(address.client_of(packed), address.network_of(packed), place.asn)
+        learned = history.learn(
+            *self._proxy.memory.recall(keys),
+            good=weight.good,
+            bad=weight.bad,
+            now=now,
+            forgetting=self._proxy.setup.forgetting,
+            asn_known=place.asn != 0,
+        )
+        self._proxy.memory.remember(keys, *learned)
+
+
+def _weigh(line: OutcomeLine, verdict: Verdict) -> Weight:
+    """What an outcome is worth, of a client with this verdict."""
+    if verdict.learning == "none":
+        return Weight(0.0, 0.0, "")
+    return weigh(line, forwarder=verdict.learning == "forwarder")

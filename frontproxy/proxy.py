@@ -15,6 +15,7 @@ from frontproxy.core.session import Session
 from frontproxy.core.verdict import Verdict
 from frontproxy.handover.backends import Given
 from frontproxy.handover.farewell import Farewell
+from frontproxy.handover.held import HeldSockets
 from frontproxy.handover.pools import Pools
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
@@ -26,7 +27,9 @@ from frontproxy.waiting_room import WaitingRoom
 class Proxy:
     """One running proxy. `clock` is wall time for what is remembered; everything short-lived is monotonic."""
 
-    def __init__(self, setup: Setup, memory: HistoryFile, pins: Pins, log: Log, clock: AnchoredClock) -> None:
+    def __init__(
+        self, setup: Setup, memory: HistoryFile, pins: Pins, log: Log, clock: AnchoredClock, held: HeldSockets
+    ) -> None:
         self.setup = setup
         self.memory = memory
         self.pins = pins
@@ -34,14 +37,19 @@ class Proxy:
         self.clock = clock
         self.census = Census()
         self.farewell = Farewell()
-        self.pools = Pools(self)
+        self.pools = Pools(self, held)
         self.room = WaitingRoom(setup.config.listen.waiting_room)
         self.counters: Counter[str] = Counter()
         self.started = clock.now()
         self._ids = (f"{int(self.started):x}-{number:x}" for number in count(1))
 
-    def open_session(self, sock: socket, peer: tuple[str, int], server: tuple[str, int]) -> Session:
-        """A session for a connection just accepted, counted and judged. Raises AddressError for a peer without one."""
+    def open_session(
+        self, sock: socket, peer: tuple[str, int], server: tuple[str, int], *, health_check: bool = False
+    ) -> Session:
+        """A session for a connection just accepted, counted and judged. Raises AddressError for a peer without one.
+
+        `health_check`: a proxy in front of us only looks whether we serve.
+        """
         now = time.monotonic()
         packed = address.pack(peer[0])
         client = address.client_of(packed)
@@ -57,7 +65,7 @@ class Proxy:
             port=peer[1],
             server=(address.unpack(address.pack(server[0])), server[1]),
             accepted=now,
-            verdict=self.judge_guarded(packed, text),
+            verdict=scoring.health_check(text, self.setup.config) if health_check else self.judge_guarded(packed, text),
         )
 
     def judge(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
@@ -113,20 +121,20 @@ class Proxy:
 
     def session_given(self, given: Given) -> None:
         """A session was handed over; we are out of its way."""
-        self.census.welcomed(given.client)
+        self.census.welcomed(given.session.client)
         self.counters["handed_over"] += 1
-        verdict = given.verdict
+        verdict = given.session.verdict
         self.log(
             "handover",
-            session=given.id,
-            client=given.address,
-            port=given.port,
+            session=given.session.id,
+            client=given.session.address,
+            port=given.session.port,
             score=round(verdict.score, 1),
             pool=given.pool,
             would=(verdict.would.pool or "reply") if verdict.would else None,
             settled=verdict.settled,
             reasons=_reasons(verdict),
-            ms=round((given.given_at - given.accepted) * 1000, 1),
+            ms=round((given.given_at - given.session.accepted) * 1000, 1),
         )
 
     def session_refused(self, session: Session, reply: str, why: str) -> None:
@@ -156,9 +164,30 @@ class Proxy:
         seconds = round(time.monotonic() - session.accepted, 1)
         self.log.often("gone", "hung_up", session=session.id, client=session.address, port=session.port, after=seconds)
 
+    def session_relayed(self, given: Given, to_server: int, to_client: int, why: str) -> None:
+        """The relay has carried a session to its end; octets each way."""
+        session = given.session
+        self.log(
+            "relayed",
+            session=session.id,
+            client=session.address,
+            port=session.port,
+            pool=given.pool,
+            backend=given.backend.name,
+            to_server=to_server,
+            to_client=to_client,
+            end=why,
+            seconds=round(time.monotonic() - given.given_at, 1),
+        )
+
+    def bug(self, error: Exception) -> None:
+        """A bug befell one session; the others go on."""
+        self.log.bug("session", error)
+        self.counters["bugs"] += 1
+
     def session_ended(self, given: Given) -> None:
         """A session that was given away has ended."""
-        self.census.left(given.client)
+        self.census.left(given.session.client)
 
 
 def _reasons(verdict: Verdict) -> str:

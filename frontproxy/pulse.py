@@ -40,6 +40,8 @@ async def run(proxy: Proxy, stalls: Stalls, each_second: Callable[[], None]) -> 
         with _guarded(proxy):
             proxy.pools.tick(now)  # taken notices, impatience, stress
         with _guarded(proxy):
+            proxy.pools.relay.tick(now)  # relays that take too long
+        with _guarded(proxy):
             proxy.farewell.tick(now)  # lingering goodbyes
         if now - second >= 1:
             second = now

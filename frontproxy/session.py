@@ -18,9 +18,20 @@ from frontproxy.waiting_room import FULL, Chair
 TROUBLE = "421 4.3.0 Our trouble, please try again later"
 
 
-def arrive(proxy: Proxy, sock: socket, peer: tuple[str, int], strangers: trio.Nursery) -> None:
-    """A connection was accepted. The socket is ours from here on."""
-    session = proxy.open_session(sock, peer, sock.getsockname()[:2])
+def arrive(
+    proxy: Proxy,
+    sock: socket,
+    peer: tuple[str, int],
+    strangers: trio.Nursery,
+    *,
+    server: tuple[str, int] | None = None,
+    health_check: bool = False,
+) -> None:
+    """A client has come to `server`, which is the address of the socket where nobody tells another.
+
+    The socket is ours from here on. Raises OSError or AddressError if there is nobody at its other end.
+    """
+    session = proxy.open_session(sock, peer, server or sock.getsockname()[:2], health_check=health_check)
     with _guarded(proxy, session):
         if session.verdict.settled or proxy.setup.config.mode == "observe":
             proxy.place(session)

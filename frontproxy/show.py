@@ -2,7 +2,6 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from frontproxy.doors import Address, address_text
+from frontproxy.prometheus import metrics
 from frontproxy.setup import Setup
 
 Answer = dict[str, Any]
@@ -94,7 +94,7 @@ def done(answer: Answer, _options: Namespace) -> None:
 def status(answer: Answer, options: Namespace) -> None:
     """How everything is."""
     if options.prometheus:
-        print("\n".join(_prometheus(answer)))  # noqa: T201  a text format, not a picture
+        print(metrics(answer))  # noqa: T201  a text format, not a picture
         return
     heading = f"frontproxy {answer['version']}, mode {answer['mode']}, up {_span(answer['uptime'])}"
     _print(Text(_escaped(heading), "bold"))
@@ -113,7 +113,9 @@ def status(answer: Answer, options: Namespace) -> None:
     room, feeds, history = answer["waiting_room"], answer["feeds"], answer["history"]
     facts = {
         "waiting room": f"{room['waiting']}/{room['places']} {_gauge(room['waiting'], room['places'])}",
-        "feeds": f"{feeds['connected']} connected, {feeds['lines']} outcomes, {feeds['bad_lines']} bad lines",
+        "places": _counted(answer["places"]),
+        "feeds": f"{feeds['connected']} connected, {feeds['lines']} outcomes, {feeds['bad_lines']} bad lines"
+        + "".join(f"; {feed['name']}: {feed['trouble'] or 'runs'}" for feed in feeds["programs"]),
         "history": f"{history['clients']} clients, {history['networks']} networks; {history['unwritten']} unwritten",
         "longest stall": f"{answer['longest_stall'] * 1000:.1f} ms in the last minute",
         "lists": f"{answer['lists']['networks']} networks in {answer['lists']['lists']} lists",
@@ -133,8 +135,9 @@ def greeting(setup: Setup, addresses: list[Address], program: str) -> str:
     """What a person at the terminal wants to know when frontproxy has started."""
     config = setup.config
     lines = [f"frontproxy listens on {', '.join(map(address_text, addresses))} ({config.mode})"]
-    if setup.mailbox and addresses:
-        host, port = addresses[0]
+    reachable = [address for address in addresses if isinstance(address, tuple)]
+    if setup.mailbox and reachable:
+        host, port = reachable[0]
         domain = (config.smtpd.get("domains") or ["example.com"])[0]
         mail = f"'me@example.org', 'you@{domain}', 'Subject: hello\\n\\nHello.'"
         lines += [
@@ -147,38 +150,17 @@ def greeting(setup: Setup, addresses: list[Address], program: str) -> str:
 
 def _backend(backend: Answer) -> str:
     state = f"DOWN: {backend['down']}" if backend["down"] else str(backend["sessions"])
-    return f"{backend['name']} ({state})"
+    brake = f"; brake on: {backend['brake']}" if backend["brake"] else ""
+    return f"{backend['name']} ({state}{brake})"
 
 
-def _prometheus(answer: Answer) -> Iterable[str]:
-    """The numbers of `status`, as node_exporter's text files and a scrape want them."""
-    yield "# TYPE frontproxy_uptime_seconds gauge"
-    yield f"frontproxy_uptime_seconds {answer['uptime']}"
-    gauges = {"taken": "taken", "places": "places", "waiting": "waiting", "longest_wait": "longest_wait_seconds"}
-    gauges |= {"handover_time": "handover_seconds", "stress": "stress"}
-    for key, name in gauges.items():
-        yield f"# TYPE frontproxy_pool_{name} gauge"
-        for pool in answer["pools"]:
-            yield f'frontproxy_pool_{name}{{pool="{_label(pool["name"])}"}} {float(pool[key]):g}'
-    yield "# TYPE frontproxy_backend_up gauge"
-    for pool in answer["pools"]:
-        for backend in pool["backends"]:
-            labels = f'pool="{_label(pool["name"])}",backend="{_label(backend["name"])}"'
-            yield f"frontproxy_backend_up{{{labels}}} {0 if backend['down'] else 1}"
-    for name in ("waiting", "places"):
-        yield f"# TYPE frontproxy_waiting_room_{name} gauge"
-        yield f"frontproxy_waiting_room_{name} {answer['waiting_room'][name]}"
-    yield "# TYPE frontproxy_feeds_connected gauge"
-    yield f"frontproxy_feeds_connected {answer['feeds']['connected']}"
-    yield "# TYPE frontproxy_alarms gauge"
-    yield f"frontproxy_alarms {len(answer['alarms'])}"
-    yield "# TYPE frontproxy_events_total counter"
-    for name, value in answer["counters"].items():
-        yield f'frontproxy_events_total{{event="{_label(name)}"}} {value}'
-
-
-def _label(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _counted(places: Answer) -> str:
+    """How we know when a passed session has ended."""
+    if places["why"]:
+        return f"counted until a server takes the session: {places['why']}"
+    lost = f"; {places['notices_lost']} times too many notices at once" if places["notices_lost"] else ""
+    unseen = f"; {places['unseen']} sessions out of its sight" if places["unseen"] else ""
+    return f"counted exactly, by the kernel's notices ({places['watched']} watched{lost}{unseen})"
 
 
 def _table(*columns: str, title: str | None = None) -> Table:

@@ -18,6 +18,8 @@ class Watched:
     feeds: FeedsHeard
     servers: Callable[[], Sequence[dict[str, Any]]]
     """The bundled smtpds: name and pid (None while one is not running)."""
+    programs: Callable[[], Sequence[dict[str, Any]]]
+    """The feed programs: name, pid and trouble."""
     longest_stall: Callable[[], float]
     """Seconds."""
     alarms: Callable[[], Sequence[str]]
@@ -37,10 +39,18 @@ def status_of(proxy: Proxy, watched: Watched) -> dict[str, Any]:
         "longest_stall": round(watched.longest_stall(), 4),
         "clock_error": round(proxy.clock.error(), 3),
         "waiting_room": {"waiting": len(proxy.room), "places": proxy.room.places},
+        "places": {
+            "counted": "until taken" if proxy.pools.held.why_not else "exactly",
+            "why": proxy.pools.held.why_not or None,
+            "watched": len(proxy.pools.held),
+            "unseen": proxy.pools.held.unseen,
+            "notices_lost": proxy.pools.held.lost,
+        },
         "pools": [_pool(pool, now) for pool in proxy.pools],
         "servers": list(watched.servers()),
         "feeds": {
             "connected": feeds.connected,
+            "programs": list(watched.programs()),
             "lines": feeds.lines,
             "bad_lines": feeds.bad_lines,
             "silent_for": round(now - feeds.last_line, 1) if feeds.last_line else None,
@@ -61,7 +71,12 @@ def _pool(pool: Pool, now: float) -> dict[str, Any]:
         "handover_time": round(max(pool.handover_time, pool.longest_handover(now)), 4),
         "stress": pool.stress.on,
         "backends": [
-            {"name": backend.name, "sessions": backend.sessions, "down": backend.failed_for or None}
+            {
+                "name": backend.name,
+                "sessions": backend.sessions,
+                "down": backend.failed_for or None,
+                "brake": str(backend.brake) if backend.brake.on else None,
+            }
             for backend in pool.backends
         ],
     }

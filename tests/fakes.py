@@ -16,6 +16,7 @@ from frontproxy.core.address import client_of, pack
 from frontproxy.core.session import Session
 from frontproxy.core.verdict import Route, Verdict
 from frontproxy.handover.backends import Given
+from frontproxy.handover.held import HeldSockets
 from frontproxy.wire import pass_protocol
 
 PATIENCE = 5.0
@@ -131,6 +132,8 @@ class Recorder:
 
     given: list[Given] = field(default_factory=list)
     ended: list[Given] = field(default_factory=list)
+    relayed: list[tuple[str, int, int, str]] = field(default_factory=list)
+    """Session ids, octets to the server and to the client, and why it ended."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """Session ids, each with why it was refused."""
     replies: Counter[str] = field(default_factory=Counter)
@@ -144,6 +147,14 @@ class Recorder:
         """A session that was handed over has ended."""
         self.ended.append(given)
 
+    def session_relayed(self, given: Given, to_server: int, to_client: int, why: str) -> None:
+        """A session was relayed to its end."""
+        self.relayed.append((given.session.id, to_server, to_client, why))
+
+    def bug(self, error: Exception) -> None:
+        """A bug befell a session."""
+        raise error
+
     def session_refused(self, session: Session, reply: str, why: str) -> None:
         """A session must leave with a reply."""
         self.refused.append((session.id, why))
@@ -156,6 +167,11 @@ class Recorder:
     def events(self, event: str) -> list[dict[str, object]]:
         """The values of all lines about one kind of event."""
         return [values for name, values in self.logged if name == event]
+
+
+def no_notices() -> HeldSockets:
+    """A kernel that tells nothing."""
+    return HeldSockets(None, "this kernel tells nothing")
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:

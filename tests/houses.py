@@ -32,7 +32,7 @@ from frontproxy.session import arrive
 from frontproxy.setup import Setup
 from frontproxy.status import Watched
 from frontproxy.wire.outcome_line import OutcomeLine
-from tests.fakes import PATIENCE, FakeSmtpd, tcp_pair
+from tests.fakes import PATIENCE, FakeSmtpd, no_notices, tcp_pair
 
 WALL = 1.7e9
 QUICK = '[listen]\npause = "20ms"\n'
@@ -125,15 +125,14 @@ class House:
         memory = HistoryFile.open(
             folder / "history.sqlite3", limit=1000, forgetting=setup.forgetting, log=self.log, clock=clock.now
         )
-        self.proxy = Proxy(setup, memory, Pins.load(folder / "pins.toml"), self.log, clock)
+        self.proxy = Proxy(setup, memory, Pins.load(folder / "pins.toml"), self.log, clock, no_notices())
         self.outcomes = Outcomes(self.proxy)
         self.proxy.pools.configure(setup.config, paths, time.monotonic())
         self._ports = iter(range(1024, 65536))
 
     def close(self) -> None:
         """End everything."""
-        for pool in self.proxy.pools:
-            pool.untaken.close_all()
+        self.proxy.pools.close()
         self.proxy.farewell.close()
         self.proxy.memory.close()
         self.proxy.setup.close()
@@ -170,11 +169,11 @@ def outcome(
 ) -> OutcomeLine:
     """How a session ended: well, with so many messages."""
     return OutcomeLine(
-        client=given.address if given else client,
-        port=given.port if given else 4711,
+        client=given.session.address if given else client,
+        port=given.session.port if given else 4711,
         ended=ended,
         end="quit",
-        session=given.id if given else session,
+        session=given.session.id if given else session,
         messages=messages,
         recipients=messages,
     )
@@ -223,6 +222,7 @@ def controls_of(house: House, deeds: Deeds | None = None) -> Controls:
         watched=Watched(
             feeds=FeedsHeard(connected=1, lines=7),
             servers=lambda: [{"name": "smtpd-nice-nice", "pid": os.getpid()}],
+            programs=lambda: [{"name": "milter", "pid": os.getpid(), "trouble": None}],
             longest_stall=lambda: 0.003,
             alarms=list,
         ),

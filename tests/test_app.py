@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from frontproxy import app
+from frontproxy import app, house
 from frontproxy.clock import AnchoredClock
 from frontproxy.doors import Address
 from frontproxy.log import Log
@@ -114,7 +114,7 @@ async def test_a_reload_that_fails_in_a_way_nobody_thought_of_does_not_end_the_p
 ) -> None:
     async with running(tmp_path) as operator:
         with monkeypatch.context() as patched:
-            patched.setattr(app, broken, bug)
+            patched.setattr(house, broken, bug)
             answer = await operator.ask("reload")
 
         (mistake,) = answer["mistakes"]
@@ -142,7 +142,9 @@ async def test_the_limits_of_history_change_with_a_reload(tmp_path: Path, monkey
 
 async def test_nobody_can_open_the_doors_again_while_it_drains(tmp_path: Path) -> None:
     async with running(tmp_path) as operator:
-        [(_host, port)] = operator.addresses
+        [address] = operator.addresses
+        assert isinstance(address, tuple)
+        _host, port = address
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:  # a lingering stranger
             while (await operator.ask("status"))["waiting_room"]["waiting"] == 0:
                 await trio.lowlevel.checkpoint()

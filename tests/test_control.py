@@ -104,7 +104,7 @@ async def test_clients_are_ranked_three_ways(house: House) -> None:
     for address, messages in ((STRANGER, 1), ("198.51.100.1", 5)):
         house.outcomes.hear(outcome(house.given(address), messages=messages))
     given = house.given("198.51.100.2")
-    given.early = True
+    given.session.early = True
     house.outcomes.hear(outcome(given))
 
     answer = await ask(house, "clients")
@@ -245,6 +245,7 @@ async def test_status_tells_how_everything_is(house: House) -> None:
         "longest_stall",
         "alarms",
         "waiting_room",
+        "places",
         "pools",
         "servers",
         "feeds",
@@ -256,7 +257,9 @@ async def test_status_tells_how_everything_is(house: House) -> None:
     assert answer["waiting_room"] == {"waiting": 0, "places": 5000}
     hostile = answer["pools"][1]
     assert (hostile["name"], hostile["taken"], hostile["places"], hostile["stress"]) == ("hostile", 1, 20, False)
-    assert hostile["backends"] == [{"name": "bundled:hostile", "sessions": 1, "down": None}]
+    assert hostile["backends"] == [{"name": "bundled:hostile", "sessions": 1, "down": None, "brake": None}]
+    programs = answer["feeds"].pop("programs")
+    assert [program["name"] for program in programs] == ["milter"]
     assert answer["feeds"] == {"connected": 1, "lines": 7, "bad_lines": 0, "silent_for": None}
     assert answer["lists"] == {"networks": 5, "lists": 5}
     assert answer["counters"] == {"accepted": 1, "handed_over": 1, "log_lines_dropped": 0}

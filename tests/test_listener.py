@@ -1,8 +1,10 @@
 """The front door: bounded batches, a guard around each session, and what happens when descriptors run out."""
 
 import errno
+import resource
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -11,7 +13,8 @@ from frontproxy import listener
 from frontproxy.listener import SpareDescriptors, listen
 from frontproxy.session import TROUBLE
 from frontproxy.waiting_room import FULL
-from tests.fakes import PATIENCE, open_descriptors
+from frontproxy.wire import pass_protocol
+from tests.fakes import PATIENCE, open_descriptors, tcp_pair
 from tests.houses import BANNED, FRIEND, STRANGER, House, all_from, bug, house
 
 __all__ = ["house"]
@@ -57,6 +60,13 @@ def spare() -> Iterator[SpareDescriptors]:
 async def reply_to(client: socket.socket) -> bytes:
     with client:
         return await trio.to_thread.run_sync(all_from, client)
+
+
+async def until_accepted(door: Door, count: int) -> None:
+    """Until all are in and `accept` has said that there is nobody more."""
+    with trio.fail_after(PATIENCE):
+        while door.calls < count + 1:
+            await trio.lowlevel.checkpoint()
 
 
 async def until_handed_over(house: House, count: int) -> None:
@@ -223,6 +233,93 @@ async def test_a_peer_without_an_address_is_closed(house: House, door: Door, spa
         nursery.cancel_scope.cancel()
 
     assert house.proxy.counters["bugs"] == 0
+
+
+@pytest.fixture
+def pass_door(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as opened:
+        opened.bind(str(tmp_path / "pass"))
+        opened.listen()
+        yield opened
+
+
+def passed_to(door: socket.socket, client: str) -> socket.socket:
+    """The far end of a connection that was passed at this door, as postscreen does it."""
+    attributes = {"client_address": client, "client_port": "4711", "server_address": "::1", "server_port": "25"}
+    ours, far = tcp_pair()
+    with ours, socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(door.getsockname())
+        socket.send_fds(connection, [b"\0"], [ours.fileno()])
+        connection.sendall(pass_protocol.encode(attributes)[1:])
+    return far
+
+
+async def test_at_a_unix_door_clients_are_passed_to_us(
+    house: House, pass_door: socket.socket, spare: SpareDescriptors
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, house.proxy, pass_door, spare, nursery)
+        with passed_to(pass_door, FRIEND), passed_to(pass_door, FRIEND):
+            await until_handed_over(house, 2)
+        nursery.cancel_scope.cancel()
+
+    assert house.smtpds["nice"].take().attributes["client_address"] == FRIEND
+
+
+async def test_nobody_is_accepted_whose_client_would_find_no_room(
+    house: House, pass_door: socket.socket, spare: SpareDescriptors
+) -> None:
+    """One descriptor short of enough, the kernel would throw the client away on the way to us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with trio.open_nursery() as nursery:
+        stranger = house.knock(STRANGER, nursery)
+        with passed_to(pass_door, BANNED) as client:
+            accepted = pass_door.dup()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (accepted.fileno() + 1, hard))
+            accepted.close()  # one is free, which is enough for the connection and not for the client
+            try:
+                nursery.start_soon(listen, house.proxy, pass_door, spare, nursery)
+                with trio.fail_after(PATIENCE):
+                    while not house.proxy.counters["refused_route"]:
+                        await trio.lowlevel.checkpoint()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert await reply_to(client) == b"554 5.7.1 Access denied\r\n"
+        nursery.cancel_scope.cancel()
+
+    assert house.proxy.counters["short_of_descriptors"] >= 1
+    stranger.close()
+
+
+@pytest.mark.parametrize("house", ['[listen]\ntrusted_proxies = ["192.0.2.0/24"]\n'], indirect=True)
+async def test_short_of_descriptors_those_who_are_not_announced_go_last(
+    house: House, door: Door, spare: SpareDescriptors
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, house.proxy, door, spare, nursery)
+        silent = door.knock()
+        await until_accepted(door, 1)
+        door.failures = [errno.EMFILE]
+        with door.knock():
+            assert await reply_to(silent) == b""
+        nursery.cancel_scope.cancel()
+
+    assert " why=crowded " in house.log.about("proxy_header")[0]
+
+
+@pytest.mark.parametrize("house", ['[listen]\ntrusted_proxies = ["192.0.2.0/24"]\n'], indirect=True)
+async def test_when_the_door_closes_so_do_those_who_are_not_announced(
+    house: House, door: Door, spare: SpareDescriptors
+) -> None:
+    async with trio.open_nursery() as strangers:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, house.proxy, door, spare, strangers)
+            silent = door.knock()
+            await until_accepted(door, 1)
+            nursery.cancel_scope.cancel()
+        assert await reply_to(silent) == b""
+
+    assert " why=closing " in house.log.about("proxy_header")[0]
 
 
 async def test_a_bug_before_there_is_a_session_is_a_421_too(

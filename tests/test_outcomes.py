@@ -25,7 +25,7 @@ def test_an_outcome_teaches_and_frees_the_place(house: House) -> None:
     assert house.proxy.census.open_sessions(CLIENT) == 0
     assert house.proxy.counters["outcomes"] == 1
     (line,) = house.log.about("outcome")
-    assert f"session={given.id} " in line
+    assert f"session={given.session.id} " in line
     assert " good=1 bad=0 " in line
 
 
@@ -43,7 +43,7 @@ def test_an_outcome_told_twice_counts_once(house: House) -> None:
 def test_an_outcome_without_an_id_is_joined_by_client_and_port(house: House) -> None:
     given = house.given(STRANGER)
 
-    house.outcomes.hear(OutcomeLine(client=STRANGER, port=given.port, ended=WALL, end="quit", messages=1))
+    house.outcomes.hear(OutcomeLine(client=STRANGER, port=given.session.port, ended=WALL, end="quit", messages=1))
 
     assert house.knowledge(STRANGER) == (1.0, 0.0)
     assert house.proxy.counters["outcomes_unmatched"] == 0
@@ -104,7 +104,9 @@ def test_refused_content_counts_a_tenth_from_a_forwarder(house: House, address: 
     given = house.given(address)
 
     house.outcomes.hear(
-        OutcomeLine(client=address, port=given.port, ended=WALL, end="quit", session=given.id, content_refused=1)
+        OutcomeLine(
+            client=address, port=given.session.port, ended=WALL, end="quit", session=given.session.id, content_refused=1
+        )
     )
 
     assert house.knowledge(address) == pytest.approx((0.0, bad))
@@ -112,7 +114,7 @@ def test_refused_content_counts_a_tenth_from_a_forwarder(house: House, address: 
 
 def test_early_talk_counts_although_the_line_does_not_say_so(house: House) -> None:
     given = house.given(STRANGER)
-    given.early = True
+    given.session.early = True
 
     house.outcomes.hear(outcome(given))
 
@@ -137,7 +139,7 @@ def test_the_sessions_of_a_server_that_died_are_lost_and_leave_their_places(hous
     assert waiting.has_ended is False
     assert house.proxy.counters["lost"] == 1
     (line,) = house.log.about("lost")
-    assert f"session={given.id} " in line
+    assert f"session={given.session.id} " in line
 
 
 def test_an_outcome_of_a_lost_session_comes_too_late(house: House) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import re
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from frontproxy import show
 from tests.houses import setup_of
@@ -68,11 +68,18 @@ def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
                 "longest_wait": 1.5,
                 "handover_time": 0.0125,
                 "stress": True,
-                "backends": [{"name": text, "sessions": 4, "down": down}],
+                "backends": [{"name": text, "sessions": 4, "down": down, "brake": text if down else None}],
             }
         ],
         "servers": [{"name": text, "pid": 1}],
-        "feeds": {"connected": 1, "lines": 7, "bad_lines": 0, "silent_for": None},
+        "places": {"counted": "exactly", "why": down, "watched": 45, "unseen": 1, "notices_lost": 2},
+        "feeds": {
+            "connected": 1,
+            "programs": [{"name": text, "pid": 1, "trouble": down}],
+            "lines": 7,
+            "bad_lines": 0,
+            "silent_for": None,
+        },
         "history": {"file": text, "clients": 3, "networks": 2, "unwritten": 0, "troubles": [text]},
         "lists": {"networks": 5, "lists": 2},
         "counters": {"accepted": 12, text: 7},
@@ -202,11 +209,9 @@ def test_status_tells_how_everything_is(monkeypatch: pytest.MonkeyPatch) -> None
     assert "warning: nice" in shown
     assert "ALARM: nice" in shown
     assert "3 clients, 2 networks; 0 unwritten" in shown
-
-
-LABEL = r'[a-z]+="(?:[^"\\\n]|\\[\\"n])*"'
-SAMPLE = re.compile(rf"[a-z_]+(\{{{LABEL}(,{LABEL})*\}})? -?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?")
-TYPE = re.compile(r"# TYPE ([a-z_]+) (gauge|counter)")
+    assert "brake on: nice" in shown
+    assert "counted until a server takes the session: Connection refused" in shown
+    assert "counted exactly, by the kernel's notices (45 watched" in screen(show.status, status_answer())
 
 
 @given(name=st.text(max_size=30) | st.just('a"b\\c\nd\r'), down=st.none() | st.text(min_size=1))
@@ -214,16 +219,12 @@ def test_what_prometheus_reads_is_well_formed_whatever_the_names(name: str, down
     written = screen(show.status, status_answer(name, down=down), PROMETHEUS)
 
     assert written.endswith("\n")
-    metric, seen = "", set()
-    for line in written.removesuffix("\n").split("\n"):
-        if kind := TYPE.fullmatch(line):
-            metric = kind[1]
-            assert metric not in seen
-            seen.add(metric)
-        else:
-            assert SAMPLE.fullmatch(line), line
-            assert re.split("[{ ]", line)[0] == metric
-    assert {"frontproxy_uptime_seconds", "frontproxy_backend_up", "frontproxy_events_total"} <= seen
+    families = {family.name: family for family in text_string_to_metric_families(written)}
+    (taken,) = families["frontproxy_pool_taken"].samples
+    (up,) = families["frontproxy_backend_up"].samples
+    assert (taken.labels, taken.value) == ({"pool": name}, 45)
+    assert (up.labels, up.value) == ({"pool": name, "backend": name}, 0 if down else 1)
+    assert all(family.documentation and family.type in {"gauge", "counter"} for family in families.values())
 
 
 def test_prometheus_gets_the_numbers_of_status() -> None:
@@ -234,6 +235,8 @@ def test_prometheus_gets_the_numbers_of_status() -> None:
     assert 'frontproxy_pool_handover_seconds{pool="nice"} 0.0125' in lines
     assert 'frontproxy_backend_up{pool="nice",backend="nice"} 1' in lines
     assert "frontproxy_waiting_room_waiting 3" in lines
+    assert "frontproxy_places_exact 1" in lines
+    assert 'frontproxy_feed_up{feed="nice"} 1' in lines
     assert 'frontproxy_events_total{event="accepted"} 12' in lines
     down = screen(show.status, status_answer(down="gone"), PROMETHEUS)
     assert 'frontproxy_backend_up{pool="nice",backend="nice"} 0' in down

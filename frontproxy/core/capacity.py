@@ -83,6 +83,10 @@ class WaitingLine(Generic[T]):
         self.leave(last)
         return last.item
 
+    def last(self) -> T | None:
+        """Who would be dismissed next; it stays in line."""
+        return self._by_rank[-1].item if self._by_rank else None
+
     def first(self, admissible: Callable[[T], bool]) -> Ticket[T] | None:
         """The first in line who could come in now; it stays in line until it leaves."""
         return next((ticket for ticket in self._by_rank if admissible(ticket.item)), None)

@@ -1,6 +1,7 @@
 """What only the whole configuration shows: names that lead nowhere, pools nobody reaches, rules that never hold."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from frontproxy.core.config_shapes import meant, shown
 from frontproxy.core.config_sheet import Sheet
@@ -19,6 +20,7 @@ def check_whole(sheet: Sheet, config: Config) -> None:
     _check_strangers(sheet, config.routes[-1], pools)
     _check_reached(sheet, config, pools)
     _check_sockets(sheet, config)
+    _check_trust(sheet, config)
     _check_evidence(sheet, config)
     for index, route in enumerate(config.routes):
         _check_rule(sheet, ("route", index), route, config)
@@ -86,10 +88,14 @@ def _check_reached(sheet: Sheet, config: Config, pools: Mapping[str, Pool]) -> N
 
 
 def _check_sockets(sheet: Sheet, config: Config) -> None:
-    paths: list[tuple[KeyPath, str]] = [
+    own: list[tuple[KeyPath, str]] = [
         (("admin", "socket"), str(config.admin.socket)),
         (("learn", "report"), str(config.learn.report)),
+        *((("listen", "addresses"), str(path)) for path in config.listen.pass_sockets),
     ]
+    if isinstance(config.learn.milter, Path):
+        own.append((("learn", "milter"), str(config.learn.milter)))
+    paths = list(own)
     for pool in config.pools:
         services = [backend.target for backend in pool.backends if backend.kind == "pass"]
         paths += [(("pool", pool.name, "backends"), service) for service in services]
@@ -98,8 +104,28 @@ def _check_sockets(sheet: Sheet, config: Config) -> None:
         if octets > _LONGEST_SOCKET:
             what = f"the path of the socket has {octets} octets: {shown(path)}"
             sheet.mistake(here, what, f"choose one of at most {_LONGEST_SOCKET}")
-    if config.admin.socket == config.learn.report:
-        sheet.mistake(("learn", "report"), "this is the admin socket's path", "choose a path of its own")
+    taken: dict[str, str] = {}
+    for here, path in own:
+        key = ".".join(map(str, here))
+        if path in taken:
+            sheet.mistake(here, f"this is the path of {taken[path]}", "choose a path of its own")
+        taken[path] = key
+
+
+def _check_trust(sheet: Sheet, config: Config) -> None:
+    """Whom we believe who a client is, and who believes us."""
+    for network in config.listen.trusted_proxies:
+        if network.endswith("/0"):
+            what = f"{network} is everybody, and everybody may claim any address"
+            sheet.warn(("listen", "trusted_proxies"), what, "name the addresses of your proxies")
+    for pool in config.pools:
+        for backend in pool.backends:
+            if backend.kind == "tcp" and backend.proxy == "none":
+                what = f"{backend.name}: the server takes our address for every client's"
+                remedy = (
+                    "let it expect a PROXY header (?proxy=v2); a server that trusts our address would relay for all"
+                )
+                sheet.warn(("pool", pool.name, "backends"), what, remedy)
 
 
 def _check_evidence(sheet: Sheet, config: Config) -> None:

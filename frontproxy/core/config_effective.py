@@ -1,8 +1,9 @@
 """A configuration back as tables: every key with the value in force, as a file would say it."""
 
+from pathlib import Path
 from typing import Any
 
-from frontproxy.core.config_values import Backend, Config, ListSettings, NetworkEvidence, Pool, RouteSettings
+from frontproxy.core.config_values import Config, Learn, ListSettings, NetworkEvidence, Pool, RouteSettings
 from frontproxy.core.durations import duration_text
 
 
@@ -13,7 +14,7 @@ def effective(config: Config) -> dict[str, Any]:
         "listen": _listen(config),
         "admin": {"socket": str(config.admin.socket), "group": config.admin.group},
         "history": _history(config),
-        "learn": {"report": str(config.learn.report), "foreign": config.learn.foreign},
+        "learn": _learn(config.learn),
         "pool": {pool.name: _pool(pool) for pool in config.pools},
         "smtpd": config.smtpd,
         "points": {
@@ -33,12 +34,26 @@ def effective(config: Config) -> dict[str, Any]:
 def _listen(config: Config) -> dict[str, Any]:
     listen = config.listen
     return {
-        "addresses": [_address(host, port) for host, port in listen.addresses],
+        "addresses": [
+            *(_address(host, port) for host, port in listen.addresses),
+            *(f"pass:{path}" for path in listen.pass_sockets),
+            *(["systemd"] if listen.from_systemd else []),
+        ],
+        "trusted_proxies": list(listen.trusted_proxies),
         "waiting_room": listen.waiting_room,
         "pause": duration_text(listen.pause),
         "settled": _number(listen.settled),
         "drain_time": duration_text(listen.drain_time),
     }
+
+
+def _learn(learn: Learn) -> dict[str, Any]:
+    table: dict[str, Any] = {"report": str(learn.report)}
+    if isinstance(learn.milter, Path):
+        table["milter"] = f"unix:{learn.milter}"
+    elif learn.milter:
+        table["milter"] = _address(*learn.milter)
+    return table | {"foreign": learn.foreign}
 
 
 def _history(config: Config) -> dict[str, Any]:
@@ -55,7 +70,7 @@ def _history(config: Config) -> dict[str, Any]:
 
 def _pool(pool: Pool) -> dict[str, Any]:
     table = {
-        "backends": [_backend(backend) for backend in pool.backends],
+        "backends": [backend.name for backend in pool.backends],
         "sessions": pool.sessions,
         "reserved": pool.reserved,
         "per_client": pool.per_client,
@@ -84,10 +99,6 @@ def _route(route: RouteSettings) -> dict[str, Any]:
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _backend(backend: Backend) -> str:
-    return f"{backend.kind}:{backend.target}"
 
 
 def _number(value: float) -> float:

@@ -6,15 +6,10 @@ from typing import Any, Final
 
 from frontproxy.core.config_shapes import Shape, Wrong, array_of, number, path, shown, text, whole
 from frontproxy.core.config_sheet import Sheet
-from frontproxy.core.config_terms import address
+from frontproxy.core.config_terms import address, feed_door
 
 _ZONE: Final = re.compile(r"([A-Za-z0-9_-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 _CODES: Final = re.compile(r"127(\.[0-9]{1,3}){3}(-[0-9]{1,3})?")
-
-
-def _door(value: Any) -> object:
-    """Where a feed listens: "127.0.0.1:10032" or "unix:/path"."""
-    return path(value[5:]) if text(value).startswith("unix:") else address(value)
 
 
 def _zone(value: Any) -> str:
@@ -29,7 +24,7 @@ def _replies(value: Any) -> dict[str, float]:
     return {codes: number(-100, 100)(points) for codes, points in value.items()}
 
 
-LATER_FEEDS: Final[Mapping[str, Shape]] = {"milter": _door, "maillog": path, "policy": _door}
+LATER_FEEDS: Final[Mapping[str, Shape]] = {"maillog": path, "policy": feed_door}
 """Keys of `[learn]`."""
 _DNS: Final[Mapping[str, Shape]] = {"servers": array_of(address), "lookups_per_second": whole(1, 1_000_000)}
 _DNSLIST: Final[Mapping[str, Shape]] = {"zone": _zone, "replies": _replies}

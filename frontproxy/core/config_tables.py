@@ -49,8 +49,8 @@ _PLENTY: Final = 1_000_000_000
 _WEIGHT: Final = number(-100, 100)
 
 _LISTEN: Final[Mapping[str, Shape]] = {
-    "addresses": array_of(terms.address, at_least=1),
-    "trusted_proxies": array_of(terms.proxy),
+    "addresses": array_of(terms.listening, at_least=1),
+    "trusted_proxies": array_of(terms.network),
     "waiting_room": whole(1, 1_000_000),
     "pause": duration(0, 240),  # RFC 5321 section 4.5.3.2.1: a client waits five minutes for the greeting
     "settled": number(1, 100),  # strangers stand at 0 and must never be friends
@@ -65,7 +65,7 @@ _HISTORY: Final[Mapping[str, Shape]] = {
     "network_limit": number(0, 100),
     "max_clients_remembered": whole(1, _PLENTY),
 }
-_LEARN: Final[Mapping[str, Shape]] = {"report": path, "foreign": flag}
+_LEARN: Final[Mapping[str, Shape]] = {"report": path, "milter": terms.feed_door, "foreign": flag}
 _POOL: Final[Mapping[str, Shape]] = {
     "backends": array_of(terms.backend, at_least=1),
     "sessions": whole(1, 1_000_000),
@@ -119,7 +119,7 @@ def read_config(sheet: Sheet, data: dict[str, Any], folder: Path) -> Config:
     pools = _pools(sheet, found["pool"], folder) if "pool" in found else POOLS
     return Config(
         mode=found.get("mode", "enforce"),
-        listen=_listen(sheet, found.get("listen", {})),
+        listen=_listen(sheet, found.get("listen", {}), folder),
         admin=_admin(sheet, found.get("admin", {}), folder),
         history=_history(sheet, found.get("history", {}), folder),
         learn=_learn(sheet, found.get("learn", {}), folder),
@@ -133,9 +133,13 @@ def read_config(sheet: Sheet, data: dict[str, Any], folder: Path) -> Config:
     )
 
 
-def _listen(sheet: Sheet, table: Any) -> Listen:
+def _listen(sheet: Sheet, table: Any, folder: Path) -> Listen:
     values = sheet.read(("listen",), table, _LISTEN)
-    values.pop("trusted_proxies", None)
+    if "addresses" in values:
+        doors = values.pop("addresses")
+        values["addresses"] = tuple(door for door in doors if isinstance(door, tuple))
+        values["pass_sockets"] = tuple(folder / door for door in doors if isinstance(door, Path))
+        values["from_systemd"] = terms.SYSTEMD in doors
     return Listen(**values)
 
 
@@ -152,7 +156,8 @@ def _history(sheet: Sheet, table: Any, folder: Path) -> History:
 def _learn(sheet: Sheet, table: Any, folder: Path) -> Learn:
     values = sheet.read(("learn",), table, {**_LEARN, **LATER_FEEDS})
     learn = Learn(**{key: values[key] for key in values if key in _LEARN})
-    return replace(learn, report=folder / learn.report)
+    milter = folder / learn.milter if isinstance(learn.milter, Path) else learn.milter
+    return replace(learn, report=folder / learn.report, milter=milter)
 
 
 def _pools(sheet: Sheet, tables: Any, folder: Path) -> tuple[Pool, ...]:

@@ -2,11 +2,12 @@
 
 import re
 from ipaddress import IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Any, Final
 
 from frontproxy.core.address import AddressError, pack, unpack
 from frontproxy.core.config_shapes import Wrong, name, path, shown, text
-from frontproxy.core.config_values import Backend
+from frontproxy.core.config_values import Backend, TcpAddress
 from frontproxy.core.rules import Rule, RuleError, compile_rule
 
 _HOST_AND_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
@@ -15,14 +16,28 @@ _REPLY: Final = re.compile(r"([45])[0-5][0-9] ([45])\.[0-9]{1,3}\.[0-9]{1,3} [ -
 _LONGEST_REPLY: Final = 510
 """RFC 5321 section 4.5.3.1.5: 512 octets with CR and LF."""
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
-_LATER: Final = "not in this version"
+_TCP: Final = re.compile(r"([^?]*)(?:\?proxy=(v1|v2|none))?")
+SYSTEMD: Final = "systemd"
+"""As an address to listen on: the sockets that systemd passes."""
 
 
-def address(value: Any) -> tuple[str, int]:
-    """An address and a port: "127.0.0.1:2525" or "[::1]:2525"; port 0 is any free one."""
+def listening(value: Any) -> TcpAddress | Path | str:
+    """Where connections come in: an address and a port, "pass:/path" (a path), or "systemd"."""
     if text(value).startswith("pass:"):
-        raise Wrong((f"{shown(value)} is {_LATER}", 'write an address and a port, such as "127.0.0.1:2525"'))
-    form = _HOST_AND_PORT.fullmatch(value)
+        return path(value.removeprefix("pass:"))
+    return SYSTEMD if value == SYSTEMD else address(value)
+
+
+def feed_door(value: Any) -> TcpAddress | Path:
+    """Where a feed listens: "127.0.0.1:10032" or "unix:/path"."""
+    if text(value).startswith("unix:"):
+        return path(value.removeprefix("unix:"))
+    return _with_port(value)
+
+
+def address(value: Any) -> TcpAddress:
+    """An address and a port: "127.0.0.1:2525" or "[::1]:2525"; port 0 is any free one."""
+    form = _HOST_AND_PORT.fullmatch(text(value))
     if not form:
         remedy = 'write "127.0.0.1:2525" or "[::1]:2525" (an address, not a name)'
         raise Wrong((f"{shown(value)} is not an address and a port", remedy))
@@ -36,9 +51,11 @@ def address(value: Any) -> tuple[str, int]:
     return unpack(packed), port
 
 
-def proxy(value: Any) -> str:
-    """A network of proxies that send a PROXY header: none, so far."""
-    raise Wrong((f"{shown(value)} cannot be trusted: PROXY headers are {_LATER}", "leave the array empty"))
+def _with_port(value: Any) -> TcpAddress:
+    host, port = address(value)
+    if port == 0:
+        raise Wrong((f"{shown(value)} has no port that another program could know", "write a port from 1 to 65535"))
+    return host, port
 
 
 def network(value: Any) -> str:
@@ -60,7 +77,7 @@ def network(value: Any) -> str:
 
 
 def backend(value: Any) -> Backend:
-    """An smtpd service: "bundled:PERSONALITY" or "pass:/path/of/socket", its path not yet resolved."""
+    """An smtpd service: "bundled:NAME", "pass:/path/of/socket" (not yet resolved) or "tcp:ADDRESS:PORT?proxy=v2"."""
     kind, _, target = text(value).partition(":")
     match kind:
         case "bundled":
@@ -68,9 +85,19 @@ def backend(value: Any) -> Backend:
         case "pass":
             return Backend("pass", str(path(target)))
         case "tcp":
-            remedy = 'use "pass:/path" (a Postfix smtpd on this machine) or "bundled:NAME"'
-            raise Wrong((f"{shown(value)} is {_LATER}", remedy))
-    raise Wrong((f"{shown(value)} is not a backend", 'write "bundled:NAME" or "pass:/path/of/socket"'))
+            return _tcp(value, target)
+    remedy = 'write "bundled:NAME", "pass:/path/of/socket" or "tcp:192.0.2.1:25?proxy=v2"'
+    raise Wrong((f"{shown(value)} is not a backend", remedy))
+
+
+def _tcp(value: Any, target: str) -> Backend:
+    form = _TCP.fullmatch(target)
+    if form is None:
+        raise Wrong((f"{shown(value)} is not a backend", 'write "tcp:192.0.2.1:25?proxy=v2" (or v1, or none)'))
+    if form[2] is None:
+        what = f"{shown(value)} does not say which PROXY header the server expects"
+        raise Wrong((what, 'add "?proxy=v2", "?proxy=v1", or "?proxy=none" if it expects none'))
+    return Backend("tcp", target, server=_with_port(form[1]), proxy=form[2])  # type: ignore[arg-type]  # the pattern
 
 
 def reply(value: Any) -> str:

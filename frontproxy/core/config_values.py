@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 from frontproxy.core.rules import Rule, compile_rule
 
 Mode = Literal["enforce", "observe"]
+TcpAddress = tuple[str, int]
+"""Host (an IP address) and port."""
 ListKind = Literal["points", "deny", "own", "relay", "probe", "forwarder"]
 
 DAY: Final = 86400.0
@@ -20,8 +22,14 @@ DAY: Final = 86400.0
 class Listen:
     """`[listen]`: the front door."""
 
-    addresses: tuple[tuple[str, int], ...] = (("127.0.0.1", 2525),)
-    """Host and port; port 0 is any free one."""
+    addresses: tuple[TcpAddress, ...] = (("127.0.0.1", 2525),)
+    """Port 0 is any free one."""
+    pass_sockets: tuple[Path, ...] = ()
+    """Where postscreen may hand connections to us ("pass:/path")."""
+    from_systemd: bool = False
+    """Serve the sockets that systemd passed to us ("systemd")."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks in CIDR notation whose connections begin with a PROXY header."""
     waiting_room: int = 5000
     """Strangers being observed at once."""
     pause: float = 6.0
@@ -58,16 +66,28 @@ class Learn:
     """`[learn]`: where outcomes come from."""
 
     report: Path = Path("var/report.sock")
+    milter: TcpAddress | Path | None = None
+    """Where the passive milter listens for Postfix; None for no milter."""
     foreign: bool = False
     """Learn from sessions that we did not hand over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One smtpd service: ("bundled", personality) or ("pass", path of its socket)."""
+    """One smtpd service, as config.toml spells it: `kind:target`."""
 
-    kind: Literal["bundled", "pass"]
+    kind: Literal["bundled", "pass", "tcp"]
     target: str
+    """A personality; the path of a socket; an address, a port and `?proxy=`."""
+    server: TcpAddress = ("", 0)
+    """Where a server of kind tcp listens."""
+    proxy: Literal["v1", "v2", "none"] = "none"
+    """The PROXY header that a server of kind tcp expects."""
+
+    @property
+    def name(self) -> str:
+        """As config.toml spells it."""
+        return f"{self.kind}:{self.target}"
 
 
 @dataclass(frozen=True, slots=True)

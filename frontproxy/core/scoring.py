@@ -66,6 +66,13 @@ def stranger(address: str, config: Config) -> Verdict:
     return Verdict(address, 0.0, (reason,), route, settled=False)
 
 
+def health_check(address: str, config: Config) -> Verdict:
+    """A proxy in front of us looks whether we serve: it is served where our best clients are, and never learned."""
+    reason = Reason("health_check", 0.0, "a health check of the proxy in front")
+    route = Route(pool=config.pools[0].name)
+    return Verdict(address, 0.0, (reason,), route, settled=True, learning="none")
+
+
 def pause(score: float, config: Config, *, stress: bool) -> float:
     """Seconds a client must keep silent: all of it at a score of 0 or less, none for a friend."""
     longest = min(config.listen.pause, STRESS_PAUSE) if stress else config.listen.pause

@@ -22,3 +22,5 @@ class Session:
     accepted: float
     verdict: Verdict
     early: bool = False
+    tries: int = 0
+    """Servers that did not greet it."""

@@ -41,3 +41,8 @@ class Verdict:
     """In observe mode: the route that the rules have picked, and that it does not take."""
     learning: Literal["full", "forwarder", "none"] = "full"
     """How its outcomes become history: not at all for lists of kind own, relay and probe."""
+
+    @property
+    def is_welcome(self) -> bool:
+        """A friend, or one whom a pin or a list has sent: reserved pools serve it, and stress does not touch it."""
+        return self.standing == "friend" or bool(self.pinned) or self.learning == "none"

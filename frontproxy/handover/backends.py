@@ -1,9 +1,12 @@
 """One backend of a pool, as the front door knows it; and a session that was given to one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from frontproxy.core.brake import Brake
 from frontproxy.core.capacity import Places
-from frontproxy.core.verdict import Verdict
+from frontproxy.core.config_values import Backend as Settings
+from frontproxy.core.session import Session
+from frontproxy.handover.kernel_notices import SocketName
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
@@ -11,23 +14,32 @@ _LONGEST_PAUSE = 30.0
 
 @dataclass(slots=True, eq=False)
 class Backend:
-    """Where a server listens for handovers, and whether it answers. Times are monotonic seconds."""
+    """Where a server listens, and whether it answers. Times are monotonic seconds."""
 
-    name: str
-    """As in config.toml: `bundled:nice`, `pass:/var/spool/postfix/public/nice`."""
-    path: str
-    """Its handover socket."""
-    reports: bool
-    """It reports every session's end, so its places are held until then; other places are held until taken."""
+    settings: Settings
+    path: str = ""
+    """Its handover socket; empty for one that sessions are relayed to."""
     sessions: int = 0
     """Sessions it has now, as far as we know."""
     failed_for: str = ""
     """Why nobody answers there; empty while somebody does."""
     heard_at: float = 0.0
     """When it last told an outcome."""
+    brake: Brake = field(default_factory=Brake)
+    """On while it refuses its friends: nothing bad is learned from it then."""
     _is_resting: bool = False
     _again_at: float = 0.0
     _pause: float = _FIRST_PAUSE
+
+    @property
+    def name(self) -> str:
+        """As in config.toml: `bundled:nice`, `pass:/var/spool/postfix/public/nice`, `tcp:192.0.2.1:25?proxy=v2`."""
+        return self.settings.name
+
+    @property
+    def reports(self) -> bool:
+        """It tells us every outcome itself, and is broken if it does not."""
+        return self.settings.kind == "bundled"
 
     def may_be_asked(self, now: float) -> bool:
         """It answers, or its pause after the last failure is over."""
@@ -61,19 +73,15 @@ class Backend:
 class Given:
     """A session that was given away, until its outcome is known. Times are monotonic seconds."""
 
-    id: str
-    packed: bytes
-    client: bytes
-    address: str
-    port: int
-    verdict: Verdict
-    early: bool
+    session: Session
+    """Its socket is not ours any more."""
     pool: str
     places: Places
     """Of the pool; one of them is held until the session has ended."""
     backend: Backend
-    accepted: float
     given_at: float
+    name: SocketName | None = None
+    """By what the kernel knows the socket that was passed, if it will tell of its end."""
     taken_at: float | None = None
     has_ended: bool = False
     """Its outcome has been told."""

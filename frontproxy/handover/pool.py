@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from socket import socket
 
 from frontproxy.core.capacity import Places, WaitingLine
 from frontproxy.core.config_values import Config
@@ -10,8 +9,9 @@ from frontproxy.core.config_values import Pool as PoolSettings
 from frontproxy.core.session import Session
 from frontproxy.core.stress import StressGauge
 from frontproxy.handover.backends import Backend, Given
-from frontproxy.handover.descriptor import Saturated, Unreachable, hand_over, message_for
+from frontproxy.handover.descriptor import Saturated, Unreachable
 from frontproxy.handover.sweep import Sweep
+from frontproxy.handover.ways import Ways
 
 TAKEN_WITHIN = 100.0
 """Seconds within which a server takes what was given to it (Postfix waits as long)."""
@@ -29,13 +29,16 @@ class Pool:
     """The state of one pool. Times are monotonic seconds."""
 
     settings: PoolSettings
+    ways: Ways
     backends: Sequence[Backend]
     places: Places
     observing: bool
     """In observe mode a pool is neither reserved nor limited per client."""
     line: WaitingLine[Session] = field(default_factory=WaitingLine)
-    untaken: Sweep[Given] = field(default_factory=Sweep)
-    """Handover connections of sessions that no server process has taken yet."""
+    untaken: dict[Given, None] = field(default_factory=dict)
+    """Sessions that no server process has taken yet, the eldest first."""
+    connections: Sweep[Given] = field(default_factory=Sweep)
+    """Handover connections of those that were passed."""
     stress: StressGauge = field(default_factory=StressGauge)
     handover_time: float = 0.0
     """Seconds the last handover took to be taken."""
@@ -43,21 +46,20 @@ class Pool:
     """A handover since the last tick was slow, or found a full backlog."""
 
     @classmethod
-    def open(cls, settings: PoolSettings, paths: Mapping[Endpoint, str], config: Config) -> "Pool":
+    def open(cls, settings: PoolSettings, ways: Ways, paths: Mapping[Endpoint, str], config: Config) -> "Pool":
         """A new pool without sessions."""
-        pool = cls(settings, (), Places(settings.sessions, settings.per_client), observing=False)
+        pool = cls(settings, ways, (), Places(settings.sessions, settings.per_client), observing=False)
         pool.configure(settings, paths, config)
         return pool
 
     def configure(self, settings: PoolSettings, paths: Mapping[Endpoint, str], config: Config) -> None:
         """Take over new settings; backends whose socket is still the same are kept, sessions keep their places."""
-        known = {(backend.name, backend.path): backend for backend in self.backends}
-        self.backends = [
-            known.get((name, path)) or Backend(name, path, reports=backend.kind == "bundled")
+        known = {(backend.settings, backend.path): backend for backend in self.backends}
+        wanted = [
+            (backend, paths.get((settings.name, backend.name), backend.target if backend.kind == "pass" else ""))
             for backend in settings.backends
-            for name in (f"{backend.kind}:{backend.target}",)
-            for path in (paths.get((settings.name, name), backend.target),)
         ]
+        self.backends = [known.get(key) or Backend(*key) for key in wanted]
         self.settings = settings
         self.observing = config.mode == "observe"
         self.places.sessions = settings.sessions
@@ -68,12 +70,16 @@ class Pool:
         """As in config.toml."""
         return self.settings.name
 
+    @property
+    def is_full(self) -> bool:
+        """All places are taken."""
+        return self.places.taken >= self.places.sessions
+
     def serves(self, session: Session) -> bool:
         """A reserved pool serves friends, and those whom a pin or a list has sent."""
         if self.observing or not self.settings.reserved:
             return True
-        verdict = session.verdict
-        return verdict.standing == "friend" or bool(verdict.pinned) or verdict.learning == "none"
+        return session.verdict.is_welcome
 
     def has_place_for(self, session: Session) -> bool:
         """There is a place now, this client has not had its share of them, and the pool serves it."""
@@ -81,62 +87,78 @@ class Pool:
 
     def give(self, session: Session, now: float, log: Log) -> Given | None:
         """Hand the session over to the least busy backend that takes it; None if none does."""
-        message = message_for(session, stress=self.stress.on)
-        for backend in sorted(self.backends, key=lambda backend: backend.sessions):
+        for backend in self.backends if len(self.backends) == 1 else sorted(self.backends, key=_load):
             if not backend.may_be_asked(now):
                 continue
+            given = Given(session, self.name, self.places, backend, now)
             try:
-                connection = hand_over(session.socket, backend.path, message)
+                self._hand_over(given, now, log)
             except Saturated:
                 self._slow = True
             except Unreachable as error:
-                if backend.failed(str(error), now):
-                    log("backend", state="down", pool=self.name, backend=backend.name, why=str(error))
+                self.failed(backend, str(error), now, log)
             else:
-                if backend.answered():
-                    log("backend", state="up", pool=self.name, backend=backend.name)
-                return self._gave(session, backend, connection, now)
+                self.untaken[given] = None
+                self.places.take(session.client)
+                backend.sessions += 1
+                return given
         return None
 
-    def _gave(self, session: Session, backend: Backend, connection: socket, now: float) -> Given:
-        given = Given(
-            id=session.id,
-            packed=session.packed,
-            client=session.client,
-            address=session.address,
-            port=session.port,
-            verdict=session.verdict,
-            early=session.early,
-            pool=self.name,
-            places=self.places,
-            backend=backend,
-            accepted=session.accepted,
-            given_at=now,
-        )
-        self.places.take(session.client)
-        backend.sessions += 1
-        self.untaken.add(connection, given, deadline=now + TAKEN_WITHIN)
-        session.socket.close()
-        return given
+    def _hand_over(self, given: Given, now: float, log: Log) -> None:
+        if given.backend.settings.kind == "tcp":
+            self.ways.relay_to(given)
+            return
+        connection = self.ways.pass_on(given, stress=self.stress.on)
+        self.connections.add(connection, given, deadline=now + TAKEN_WITHIN)
+        self._answered(given.backend, log)
+
+    def failed(self, backend: Backend, why: str, now: float, log: Log) -> None:
+        """Nobody answers at a backend; it is left alone for a while."""
+        if backend.failed(why, now):
+            log("backend", state="down", pool=self.name, backend=backend.name, why=why)
+
+    def _answered(self, backend: Backend, log: Log) -> None:
+        if backend.answered():
+            log("backend", state="up", pool=self.name, backend=backend.name)
 
     def sweep_taken(self, now: float) -> tuple[list[Given], list[Given]]:
-        """The sessions that server processes have taken since the last look, and those that none took in time."""
+        """The passed sessions that processes have taken since the last look, and those that none took in time."""
         taken = []
-        for connection, given in self.untaken.readable():
-            self.untaken.close(connection)
-            given.taken_at = now
-            self.handover_time = now - given.given_at
-            self._slow = self._slow or self.handover_time > self.settings.handover_wait
+        for connection, given in self.connections.readable():
+            self.connections.close(connection)
+            self._taken(given, now)
             taken.append(given)
-        return taken, [given for _connection, given in self.untaken.due(now)]
+        lost = [given for _connection, given in self.connections.due(now)]
+        for given in lost:
+            self.untaken.pop(given, None)
+        return taken, lost
+
+    def greeted(self, given: Given, now: float, log: Log) -> None:
+        """The server that a session is relayed to has greeted it."""
+        self._taken(given, now)
+        self._answered(given.backend, log)
+
+    def _taken(self, given: Given, now: float) -> None:
+        self.untaken.pop(given, None)
+        given.taken_at = now
+        self.handover_time = now - given.given_at
+        self._slow = self._slow or self.handover_time > self.settings.handover_wait
 
     def rest_the_wedged(self, now: float) -> None:
-        """Leave a backend alone while it does not take what it was given, so that others get the next."""
-        eldest = self.untaken.eldest()
-        if eldest and now - eldest.given_at > WEDGED:
-            eldest.backend.rest("it takes nothing", now + WEDGED_PAUSE)
+        """Leave backends alone while they do not take what they were given, so that others get the next."""
+        for given in self.untaken:
+            if now - given.given_at <= WEDGED:
+                break
+            given.backend.rest("it takes nothing", now + WEDGED_PAUSE)
         for backend in self.backends:
             backend.wake(now)
+
+    def surplus(self) -> Session | None:
+        """Under stress no more may stand in line than there are places; who leaves, the worst first, never a friend."""
+        if not self.stress.on or len(self.line) <= self.places.sessions:
+            return None
+        worst = self.line.last()
+        return None if worst is None or worst.verdict.is_welcome else self.line.dismiss_last()
 
     def feel(self, now: float) -> bool:
         """Take the pool's pulse; true if its stress has turned on or off."""
@@ -146,10 +168,13 @@ class Pool:
 
     def longest_handover(self, now: float) -> float:
         """Seconds the eldest session that no server has taken yet has been waiting for one; 0 if there is none."""
-        eldest = self.untaken.eldest()
-        return now - eldest.given_at if eldest else 0.0
+        return next((now - eldest.given_at for eldest in self.untaken), 0.0)
 
     def longest_wait(self, now: float) -> float:
         """Seconds the eldest in line has been with us; 0 if the line is empty."""
         eldest = self.line.eldest()
         return now - eldest.accepted if eldest else 0.0
+
+
+def _load(backend: Backend) -> int:
+    return backend.sessions

@@ -4,18 +4,25 @@ A session is offered to the pool of its route and then down the fallbacks, never
 it stands in line at the first that serves it; a pool with a free place calls the best of all lines that lead to it.
 """
 
+import time
 from collections.abc import Iterator, Mapping
+from socket import socket
 from typing import Protocol
 
 from frontproxy.core.capacity import Ticket
 from frontproxy.core.config_values import Config
 from frontproxy.core.session import Session
 from frontproxy.handover.backends import Given
+from frontproxy.handover.held import HeldSockets
 from frontproxy.handover.pool import Endpoint, Pool
 from frontproxy.handover.register import Register
+from frontproxy.handover.relay import Relay
+from frontproxy.handover.ways import Ways
 
 HELD_FOR = 4 * 3600.0
-"""Seconds a place is held for a session whose outcome never comes; hardly any session lasts as long."""
+"""Seconds a place is held when neither the kernel nor an outcome tells the end; hardly any session lasts as long."""
+TRIES = 3
+"""Servers that a session is relayed to, one after the other, until one greets it."""
 BUSY = "421 4.3.2 All servers are busy, please try again later"
 
 
@@ -24,15 +31,20 @@ class Proceedings(Protocol):
 
     def session_given(self, given: Given) -> None: ...
     def session_ended(self, given: Given) -> None: ...
+    def session_relayed(self, given: Given, to_server: int, to_client: int, why: str) -> None: ...
     def session_refused(self, session: Session, reply: str, why: str) -> None: ...
     def log(self, event: str, /, **values: object) -> None: ...
+    def bug(self, error: Exception) -> None: ...
 
 
 class Pools:
     """All pools, the lines between them, and the register of the sessions given away. Times are monotonic seconds."""
 
-    def __init__(self, proceedings: Proceedings) -> None:
+    def __init__(self, proceedings: Proceedings, held: HeldSockets) -> None:
         self._proceedings = proceedings
+        self.held = held
+        self.relay: Relay[Given] = Relay(self, proceedings.bug)
+        self._ways = Ways(self.relay, held)
         self._pools: dict[str, Pool] = {}
         self._leaving: list[Pool] = []
         self.register = Register()
@@ -56,7 +68,7 @@ class Pools:
         for settings in config.pools:
             pool = before.pop(settings.name, None)
             if pool is None:
-                pool = Pool.open(settings, paths, config)
+                pool = Pool.open(settings, self._ways, paths, config)
             else:
                 pool.configure(settings, paths, config)
             self._pools[settings.name] = pool
@@ -74,6 +86,11 @@ class Pools:
     def open_in(self, name: str) -> int:
         """Places taken in a pool, or in all of them for the empty name."""
         return self._pools[name].places.taken if name else sum(pool.places.taken for pool in self)
+
+    def ours(self) -> int:
+        """Sessions that end with us: those that are relayed, and those of the bundled smtpds."""
+        backends = {id(backend): backend for pool in self._all() for backend in pool.backends}
+        return sum(backend.sessions for backend in backends.values() if backend.settings.kind != "pass")
 
     def waiting(self) -> int:
         """Sessions standing in line."""
@@ -95,12 +112,42 @@ class Pools:
         """A session given away has ended: its place is free, and the next in line is called."""
         if not self.register.close(given):
             return
-        given.backend.sessions -= 1
-        given.places.release(given.client)
+        self._release(given)
         self._proceedings.session_ended(given)
         pool = self._pools.get(given.pool)
         if pool is not None:
             self._call_next(pool, now)
+
+    def relay_began(self, given: Given, now: float) -> None:
+        """The server that a session is relayed to has greeted it."""
+        for pool in self._all():
+            if given in pool.untaken:
+                pool.greeted(given, now, self._proceedings.log)
+
+    def relay_failed(self, given: Given, client: socket, why: str) -> None:
+        """Nobody greets the session there: its client, to whom nothing was said yet, gets another server."""
+        now = time.monotonic()
+        session, name = given.session, given.backend.name
+        self.register.forget(given)
+        self._release(given)
+        for pool in self._all():
+            if given in pool.untaken:
+                del pool.untaken[given]
+                pool.failed(given.backend, why, now, self._proceedings.log)
+        self._proceedings.log("handover_failed", session=session.id, pool=given.pool, backend=name, why=why)
+        session.socket = client
+        session.tries += 1
+        if session.tries < TRIES and session.verdict.route.pool in self._pools:
+            self.admit(session, now)
+        else:
+            self._proceedings.session_refused(session, BUSY, "backend")
+
+    def relay_ended(self, given: Given, to_server: int, to_client: int, why: str) -> None:
+        """A relayed session has ended; octets each way."""
+        for pool in self._all():
+            pool.untaken.pop(given, None)
+        self._proceedings.session_relayed(given, to_server, to_client, why)
+        self.ended(given, time.monotonic())
 
     def server_died(self, path: str, now: float) -> list[Given]:
         """The server process at `path` is gone: what it had taken is lost, what it had not waits for the next one."""
@@ -120,24 +167,48 @@ class Pools:
     def tick(self, now: float) -> None:
         """What no client waits for: taken notices, impatience, stress, backends that may be asked again."""
         self._sweep_taken(now)
-        for given in self.register.older_than(now - HELD_FOR):
-            self._proceedings.log("place_reclaimed", session=given.id, pool=given.pool, backend=given.backend.name)
+        for given in list(self.held.ended(now, urgent=any(pool.is_full for pool in self))):
             self.ended(given, now)
+        self._reclaim(now)
         for pool in self:
             pool.rest_the_wedged(now)
             for session in pool.line.expired(now):
                 self._proceedings.session_refused(session, BUSY, "patience")
+            while (surplus := pool.surplus()) is not None:
+                self._proceedings.session_refused(surplus, BUSY, "stress")
             self._call_next(pool, now)
             if pool.feel(now):
                 state = "on" if pool.stress.on else "off"
                 taken, waiting = pool.places.taken, len(pool.line)
                 self._proceedings.log("stress", pool=pool.name, state=state, taken=taken, waiting=waiting)
-        self._leaving = [pool for pool in self._leaving if pool.places.taken or len(pool.untaken)]
+        self._leaving = [pool for pool in self._leaving if pool.places.taken or pool.untaken]
+
+    def close(self) -> None:
+        """Let go of everything; sessions that were passed live on in their servers."""
+        self.relay.close()
+        for pool in self._all():
+            pool.connections.close_all()
 
     def dismiss_all(self, reply: str) -> None:
         """Everybody in line leaves with a reply: the house is closing."""
         for pool in self:
             self._dismiss(pool, reply, "drain")
+
+    def _all(self) -> list[Pool]:
+        return [*self, *self._leaving]
+
+    def _release(self, given: Given) -> None:
+        self.held.forget(given)
+        given.backend.sessions -= 1
+        given.places.release(given.session.client)
+
+    def _reclaim(self, now: float) -> None:
+        """Take back the places of sessions whose end nobody will tell any more."""
+        for given in self.register.older_than(now - HELD_FOR):
+            if given.name is None and given.backend.settings.kind != "tcp":
+                session, name = given.session.id, given.backend.name
+                self._proceedings.log("place_reclaimed", session=session, pool=given.pool, backend=name)
+                self.ended(given, now)
 
     def _chain(self, name: str) -> list[Pool]:
         chain = [self._pools[name]]
@@ -177,13 +248,14 @@ class Pools:
         return [(ticket, other) for other in leading_here if (ticket := other.line.first(pool.has_place_for))]
 
     def _sweep_taken(self, now: float) -> None:
-        for pool in [*self, *self._leaving]:
+        for pool in self._all():
             taken, lost = pool.sweep_taken(now)
             for given in taken:
-                if not given.backend.reports:
+                if not given.backend.reports and given.name is None:  # nobody will tell when it ends
                     self.ended(given, now)
             for given in lost:
-                self._proceedings.log("handover_lost", session=given.id, pool=pool.name, backend=given.backend.name)
+                session, name = given.session.id, given.backend.name
+                self._proceedings.log("handover_lost", session=session, pool=pool.name, backend=name)
                 self.ended(given, now)
 
     def _dismiss(self, pool: Pool, reply: str, why: str) -> None:

@@ -21,19 +21,24 @@ class Register:
 
     def add(self, given: Given) -> None:
         """A session was given away."""
-        self._open[given.id] = given
-        self._ids[given.packed, given.port] = given.id
+        self._open[given.session.id] = given
+        self._ids[given.session.packed, given.session.port] = given.session.id
 
     def close(self, given: Given) -> bool:
         """Its place is free again; false if that was known already."""
-        if self._open.pop(given.id, None) is None:
+        if self._open.pop(given.session.id, None) is None:
             return False
-        self._past[given.id] = given
+        self._past[given.session.id] = given
         if len(self._past) > REMEMBERED:
             _id, oldest = self._past.popitem(last=False)
-            if self._ids.get((oldest.packed, oldest.port)) == oldest.id:
-                del self._ids[oldest.packed, oldest.port]
+            if self._ids.get((oldest.session.packed, oldest.session.port)) == oldest.session.id:
+                del self._ids[oldest.session.packed, oldest.session.port]
         return True
+
+    def forget(self, given: Given) -> None:
+        """It was not given away after all."""
+        self._open.pop(given.session.id, None)
+        self._ids.pop((given.session.packed, given.session.port), None)
 
     def find(self, outcome: OutcomeLine) -> Given | None:
         """The session an outcome tells of: by its id, or else by the port; the client's address must be the same."""
@@ -43,7 +48,7 @@ class Register:
             return None
         session = outcome.session or self._ids.get((packed, outcome.port), "")
         given = self._open.get(session) or self._past.get(session)
-        return given if given and given.packed == packed else None
+        return given if given and given.session.packed == packed else None
 
     def taken_at(self, path: str) -> list[Given]:
         """The open sessions that the server at a handover socket has taken."""

@@ -1,20 +1,38 @@
-"""`make bench`: every measurement in one run."""
+"""`make bench`: every measurement in one run; `python -m tests.bench --quick` is a short run of each."""
 
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 
-BENCHES = ("rules", "lists", "geo", "memory", "decision", "reload")
+BENCHES: Mapping[str, Sequence[str]] = {
+    "rules": (),
+    "lists": (),
+    "geo": (),
+    "memory": ("100000",),
+    "decision": ("100000", "100000"),
+    "session_cost": ("--rounds", "1", "--sessions", "500"),
+    "bulk": ("--rounds", "1", "--messages", "2"),
+    "held": ("--strangers", "2000"),
+    "reload": ("--reloads", "2", "--sessions", "1000", "--networks", "100000"),
+    "flood": ("--strangers", "300", "--seconds", "10"),
+}
+"""In this order; with what a quick run of each is asked for."""
 
 
 def main() -> int:
-    """Run each in a process of its own, so that none sees the other's memory."""
-    failed = 0
-    for number, name in enumerate(BENCHES, 1):
+    """Run each in a process of its own, so that none sees the other's memory; 1 if one of them failed."""
+    quick = "--quick" in sys.argv[1:]
+    failed = []
+    for number, (name, less) in enumerate(BENCHES.items(), 1):
         print(f"\n[{number}/{len(BENCHES)}] {name}", flush=True)
         began = time.monotonic()
-        failed += subprocess.run([sys.executable, "-m", f"tests.bench.{name}"], check=False).returncode != 0
+        command = [sys.executable, "-m", f"tests.bench.{name}", *(less if quick else ())]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
         print(f"({time.monotonic() - began:.0f} s)", flush=True)
+    if failed:
+        print(f"\nfailed, or over its budget: {', '.join(failed)}")
     return 1 if failed else 0
 
 

@@ -18,6 +18,7 @@ import trio
 from frontproxy.clock import AnchoredClock
 from frontproxy.core import address
 from frontproxy.core.history import learn
+from frontproxy.handover.held import HeldSockets
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile, Keys
@@ -100,7 +101,7 @@ async def measure(folder: Path, clients: int, networks: int) -> None:
 
 def new_proxy(setup: Setup, history: HistoryFile, folder: Path, log: Log, clock: AnchoredClock) -> Proxy:
     """A proxy that has everything but doors."""
-    proxy = Proxy(setup, history, Pins.load(folder / "pins.toml"), log, clock)
+    proxy = Proxy(setup, history, Pins.load(folder / "pins.toml"), log, clock, HeldSockets(None))
     proxy.pools.configure(setup.config, {}, time.monotonic())
     return proxy
 

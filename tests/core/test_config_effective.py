@@ -38,6 +38,14 @@ def _anchored(config: Config) -> Config:
     )
 
 
+def test_where_a_milter_listens_is_printed_as_it_was_written() -> None:
+    for written in ("127.0.0.1:10032", "[::1]:10032", "unix:/run/frontproxy/milter.sock"):
+        config = parse(f'[learn]\nmilter = "{written}"\n', file_name="config.toml", folder=FOLDER).config
+
+        assert effective(config)["learn"]["milter"] == written
+        assert _read_again(config) == config
+
+
 def _read_again(config: Config) -> Config:
     checked = parse(toml.dumps(effective(config)), file_name="printed", folder=FOLDER)
     assert checked.mistakes == []
@@ -49,6 +57,7 @@ def test_the_defaults_are_printed_as_people_write_them() -> None:
 
     assert printed["listen"] == {
         "addresses": ["127.0.0.1:2525"],
+        "trusted_proxies": [],
         "waiting_room": 5000,
         "pause": "6s",
         "settled": 5,
@@ -88,7 +97,15 @@ words = st.text("ab_$\"'#é", min_size=1, max_size=8)
 names = st.from_regex(r"pool[a-zA-Z0-9_-]{0,8}", fullmatch=True)
 paths = st.text("abc .'\"\\#=[]é", min_size=1, max_size=20).map(lambda text: Path("/var") / text)
 addresses = st.tuples(st.sampled_from(("127.0.0.1", "::1", "2001:db8::1")), st.integers(0, 65535))
-backends = st.one_of(st.builds(Backend, st.just("bundled"), names), st.builds(Backend, st.just("pass"), paths.map(str)))
+relays = st.sampled_from(
+    (
+        Backend("tcp", "192.0.2.1:25?proxy=v2", ("192.0.2.1", 25), "v2"),
+        Backend("tcp", "[2001:db8::1]:2525?proxy=none", ("2001:db8::1", 2525), "none"),
+    )
+)
+backends = st.one_of(
+    st.builds(Backend, st.just("bundled"), names), st.builds(Backend, st.just("pass"), paths.map(str)), relays
+)
 networks = st.lists(st.sampled_from(("192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32")), max_size=2, unique=True)
 asns = st.lists(st.integers(1, 2**32 - 1), min_size=1, max_size=2, unique=True).map(tuple)
 countries = st.lists(st.from_regex("[A-Z]{2}", fullmatch=True), max_size=2, unique=True).map(tuple)
@@ -106,6 +123,9 @@ def _sections(draw: st.DrawFn) -> Config:
         mode=draw(st.sampled_from(("enforce", "observe"))),
         listen=Listen(
             addresses=tuple(draw(st.lists(addresses, min_size=1, max_size=3, unique=True))),
+            pass_sockets=tuple(draw(st.lists(paths, max_size=2, unique=True))),
+            from_systemd=draw(st.booleans()),
+            trusted_proxies=tuple(draw(networks)),
             waiting_room=draw(st.integers(1, 10**6)),
             pause=draw(_seconds(0, 240_000)),
             settled=draw(_points(1, 100)),

@@ -1,10 +1,11 @@
 """A backend that fails is left alone for a while that grows, and is welcome again as soon as it answers."""
 
+from frontproxy.core.config_values import Backend as Settings
 from frontproxy.handover.backends import Backend
 
 
 def backend() -> Backend:
-    return Backend("pass:/smtpd", "/smtpd", reports=False)
+    return Backend(Settings("pass", "/smtpd"), "/smtpd")
 
 
 def test_a_new_backend_may_be_asked() -> None:

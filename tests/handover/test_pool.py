@@ -12,6 +12,7 @@ from frontproxy.core.config_values import Config
 from frontproxy.core.config_values import Pool as PoolSettings
 from frontproxy.core.session import Session
 from frontproxy.handover.pool import TAKEN_WITHIN, Pool
+from frontproxy.handover.ways import Ways
 from tests.fakes import FakeSmtpd, Recorder, Visitors, open_descriptors
 
 OpenPool = Callable[..., Pool]
@@ -30,13 +31,13 @@ def smtpds(tmp_path: Path) -> Iterator[list[FakeSmtpd]]:
 
 
 @pytest.fixture
-def open_pool() -> Iterator[OpenPool]:
+def open_pool(ways: Ways) -> Iterator[OpenPool]:
     """Opens a pool; its handover connections are closed at the end."""
     with ExitStack() as stack:
 
         def opened(wanted: PoolSettings, config: Config = Config()) -> Pool:  # noqa: B008  a frozen value
-            pool = Pool.open(wanted, {}, config)
-            stack.callback(pool.untaken.close_all)
+            pool = Pool.open(wanted, ways, {}, config)
+            stack.callback(pool.connections.close_all)
             return pool
 
         yield opened
@@ -99,7 +100,7 @@ def test_a_session_is_given_away_with_its_place(
     given = pool.give(session, 5.0, told.log)
 
     assert given is not None
-    assert (given.id, given.pool, given.accepted, given.given_at) == (session.id, "nice", 3.0, 5.0)
+    assert (given.session.id, given.pool, given.session.accepted, given.given_at) == (session.id, "nice", 3.0, 5.0)
     assert (given.taken_at, given.has_ended) == (None, False)
     assert (pool.places.taken, given.backend.sessions) == (1, 1)
     assert session.socket.fileno() == -1, "it costs the front end nothing more"
@@ -279,17 +280,17 @@ def test_a_bundled_backend_listens_where_its_process_does(open_pool: OpenPool) -
     assert pool.backends[0].path == "/run/calm-2.sock"
 
 
-def test_no_descriptor_is_leaked(tmp_path: Path) -> None:
+def test_no_descriptor_is_leaked(tmp_path: Path, ways: Ways) -> None:
     before = open_descriptors()
     told = Recorder()
     with Visitors() as visitors, FakeSmtpd(tmp_path / "smtpd") as smtpd:
-        pool = Pool.open(settings(str(tmp_path / "nothing"), smtpd.path, sessions=100), {}, Config())
+        pool = Pool.open(settings(str(tmp_path / "nothing"), smtpd.path, sessions=100), ways, {}, Config())
         for number in range(10):
             give(pool, visitors.session(), told, now=float(number))
             if number % 2:
                 smtpd.take()
         pool.sweep_taken(10.0)
         pool.sweep_taken(1000.0)
-        pool.untaken.close_all()
+        pool.connections.close_all()
 
     assert open_descriptors() == before

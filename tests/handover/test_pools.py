@@ -14,7 +14,7 @@ from frontproxy.core.session import Session
 from frontproxy.handover.pool import WEDGED, WEDGED_PAUSE
 from frontproxy.handover.pools import BUSY, HELD_FOR, Pools
 from frontproxy.wire.outcome_line import OutcomeLine
-from tests.fakes import FakeSmtpd, Recorder, Visitors, open_descriptors
+from tests.fakes import FakeSmtpd, Recorder, Visitors, no_notices, open_descriptors
 
 NICE = PoolSettings(
     "nice", (Backend("bundled", "nice"),), sessions=2, per_client=2, reserved=True, fallback="hostile", patience=20.0
@@ -28,7 +28,7 @@ class Town:
     def __init__(self, folder: Path, *, backlog: int = 100) -> None:
         self.folder = folder
         self.told = Recorder()
-        self.pools = Pools(self.told)
+        self.pools = Pools(self.told, no_notices())
         self.smtpds = {name: FakeSmtpd(folder / name, backlog=backlog) for name in ("nice", "hostile")}
         self.configure(NICE, HOSTILE)
 
@@ -51,24 +51,26 @@ class Town:
 
     def end(self, session_id: str, now: float = 1.0) -> None:
         """A server reports the end of a session."""
-        (found,) = [given for given in self.told.given if given.id == session_id]
+        (found,) = [given for given in self.told.given if given.session.id == session_id]
         self.pools.ended(found, now)
 
     def end_one(self, pool: str, now: float = 1.0) -> None:
         """The eldest session of a pool ends."""
-        ended = {given.id for given in self.told.ended}
-        self.end(next(given.id for given in self.told.given if given.pool == pool and given.id not in ended), now)
+        ended = {given.session.id for given in self.told.ended}
+        self.end(
+            next(given.session.id for given in self.told.given if given.pool == pool and given.session.id not in ended),
+            now,
+        )
 
     def went(self) -> dict[str, str]:
         """Where each session was given to."""
-        return {given.id: given.pool for given in self.told.given}
+        return {given.session.id: given.pool for given in self.told.given}
 
     def close(self) -> None:
         """Close what the servers and the pools hold."""
         for smtpd in self.smtpds.values():
             smtpd.close()
-        for pool in self.pools:
-            pool.untaken.close_all()
+        self.pools.close()
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def test_an_ended_session_gives_its_place_back_once(town: Town, visitors: Visito
     town.end(session.id)
 
     assert town.pools.open_in("hostile") == 0
-    assert [given.id for given in town.told.ended] == [session.id]
+    assert [given.session.id for given in town.told.ended] == [session.id]
     assert [backend.sessions for backend in town.pools["hostile"].backends] == [0]
 
 
@@ -170,7 +172,7 @@ def test_a_server_that_does_not_report_frees_the_place_when_it_takes_the_session
     smtpd.take()
     town.pools.tick(0.2)
     assert town.pools.open_in("hostile") == 0
-    assert [given.id for given in town.told.ended] == [session.id]
+    assert [given.session.id for given in town.told.ended] == [session.id]
 
 
 def test_a_server_that_reports_holds_the_place_until_it_does(town: Town, visitors: Visitors) -> None:
@@ -212,7 +214,7 @@ def test_the_best_score_is_called_first_and_among_equals_the_one_who_came_first(
     for _ in waiting:
         town.end_one("hostile")
 
-    called = [given.id for given in town.told.given[2:]]
+    called = [given.session.id for given in town.told.given[2:]]
     assert called == [waiting[3].id, waiting[1].id, waiting[2].id, waiting[0].id]
 
 
@@ -256,7 +258,7 @@ def test_one_whose_client_has_its_share_lets_the_next_in_line_go_first(town: Tow
     town.admit(visitors.session("192.0.2.2"))
     greedy = town.admit(visitors.session("192.0.2.1", score=4.0))
     modest = town.admit(visitors.session("192.0.2.3", score=-4.0))
-    town.end(town.told.given[1].id)
+    town.end(town.told.given[1].session.id)
 
     assert town.went()[modest.id] == "hostile"
     assert greedy.id not in town.went()
@@ -360,8 +362,8 @@ def test_a_server_that_died_loses_what_it_had_taken_and_only_that(town: Town, vi
     waiting = town.admit(visitors.session("192.0.2.3"))
     lost = town.pools.server_died(town.smtpds["hostile"].path, 1.0)
 
-    assert [given.id for given in lost] == [taken.id]
-    assert [given.id for given in town.told.ended] == [taken.id]
+    assert [given.session.id for given in lost] == [taken.id]
+    assert [given.session.id for given in town.told.ended] == [taken.id]
     assert set(town.went()) == {taken.id, untaken.id, elsewhere.id, waiting.id}, "who waited got the place"
     assert town.pools.open_in("hostile") == 2
     assert town.smtpds["hostile"].take().attributes["session"] == untaken.id, "the backlog waits for the next server"
@@ -403,7 +405,7 @@ def test_a_pool_that_is_gone_dismisses_its_line_and_serves_its_sessions_to_their
     town.smtpds["hostile"].take()
     town.pools.tick(1.0)
     assert town.told.given[2].taken_at == 1.0
-    town.end(served.id)
+    town.end(served.session.id)
     assert town.told.ended == [served]
     town.end_one("hostile")
     assert len(town.pools.register) == 2, "those of the nice pool"
@@ -492,7 +494,7 @@ def test_every_session_is_given_a_place_or_a_reply_once_and_no_place_is_leaked(
         check(town)
         town.pools.dismiss_all(BUSY)  # who waits for a server that takes nothing
         assert sorted([*town.went(), *(identity for identity, _why in town.told.refused)]) == sorted(admitted)
-        assert sorted(given.id for given in town.told.ended) == sorted(town.went())
+        assert sorted(given.session.id for given in town.told.ended) == sorted(town.went())
         assert [pool.places.taken for pool in town.pools] == [0, 0]
         town.close()
     assert open_descriptors() <= before + 1, "at most the epoll of a pool that is still to be collected"
@@ -512,7 +514,7 @@ def check(town: Town) -> None:
         assert pool.places.taken == len(mine) == sum(backend.sessions for backend in pool.backends)
         is_up = not any(backend.failed_for for backend in pool.backends)
         assert not is_up or pool.line.first(pool.has_place_for) is None
-        assert pool.name == "hostile" or all(given.verdict.standing == "friend" for given in mine)
+        assert pool.name == "hostile" or all(given.session.verdict.standing == "friend" for given in mine)
 
 
 def test_a_server_that_takes_nothing_gets_nothing_more_until_it_does(town: Town, visitors: Visitors) -> None:

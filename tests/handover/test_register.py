@@ -3,32 +3,21 @@
 import pytest
 
 from frontproxy.core.capacity import Places
+from frontproxy.core.config_values import Backend as Settings
 from frontproxy.handover import register as register_module
 from frontproxy.handover.backends import Backend, Given
 from frontproxy.handover.register import Register
 from frontproxy.wire.outcome_line import OutcomeLine
 from tests.fakes import Visitors
 
-BACKEND = Backend("pass:/smtpd", "/smtpd", reports=True)
+BACKEND = Backend(Settings("bundled", "hostile"), "/smtpd")
 
 
 def given_for(identity: str, *, address: str = "192.0.2.1", port: int = 4711, backend: Backend = BACKEND) -> Given:
     with Visitors() as visitors:
         session = visitors.session(address)
-    return Given(
-        id=identity,
-        packed=session.packed,
-        client=session.client,
-        address=address,
-        port=port,
-        verdict=session.verdict,
-        early=False,
-        pool="hostile",
-        places=Places(1, 1),
-        backend=backend,
-        accepted=0.0,
-        given_at=0.0,
-    )
+    session.id, session.port = identity, port
+    return Given(session, "hostile", Places(1, 1), backend, given_at=0.0)
 
 
 def outcome(session: str = "", *, client: str = "192.0.2.1", port: int = 4711) -> OutcomeLine:
@@ -122,7 +111,7 @@ def test_forgetting_a_session_leaves_the_newer_one_of_the_same_port(monkeypatch:
 
 
 def test_those_that_a_server_has_taken_are_known_by_its_socket() -> None:
-    elsewhere = Backend("pass:/other", "/other", reports=True)
+    elsewhere = Backend(Settings("bundled", "nice"), "/other")
     taken, untaken, other = given_for("a"), given_for("b"), given_for("c", backend=elsewhere)
     taken.taken_at = other.taken_at = 1.0
 

@@ -8,14 +8,33 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-PACKAGES = {"swaks": "swaks", "smtp-source": "postfix"}
+NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
+"""Not a program but a part of nginx that Debian packs apart."""
+PACKAGES = {
+    "swaks": "swaks",
+    "smtp-source": "postfix",
+    "postfix": "postfix",
+    "haproxy": "haproxy",
+    "nginx": "nginx",
+    NGINX_STREAM: "libnginx-mod-stream",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "ss": "iproute2",
+    "systemd-analyze": "systemd",
+}
 """The Debian package of each program."""
 _SBIN = "/usr/sbin"
+_POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def find(program: str) -> str | None:
     """Where a program is; sbin is searched too."""
+    if program == NGINX_STREAM:
+        return program if Path(program).exists() else None
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
 
 
@@ -33,12 +52,31 @@ def main() -> int:
         print(f"missing: {', '.join(missing())}; as root: apt-get install {' '.join(packages)}", file=sys.stderr)
         return 0
     print(f"installing {', '.join(packages)} for the tests", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    with _services_at_rest():
+        return _install(packages)
+
+
+def _install(packages: list[str]) -> int:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
         done = subprocess.run(["apt-get", "--quiet", "--quiet", *command], env=environment, check=False)
         if done.returncode:
             return done.returncode
     return 0
+
+
+@contextmanager
+def _services_at_rest() -> Iterator[None]:
+    """Debian starts what it installs unless this script says no; tests never asked for a web server on port 80."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,300 @@
+"""Handover by relay: we stay between the client and a server on any machine, and carry their octets.
+
+All sessions share one epoll, which a single task waits for: waking two tasks for every chunk costs twice as much. The
+server speaks first in SMTP, so nothing is read from a client before its server has greeted; until then a session whose
+server fails can be given to another one. Sockets are registered once, edge-triggered, and told apart from their
+successors with the same number by never closing one within a batch of events.
+"""
+
+import contextlib
+import errno
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
+from socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    MSG_DONTWAIT,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    TCP_NODELAY,
+    socket,
+)
+from typing import Generic, Protocol, TypeVar
+
+import trio
+
+from frontproxy.handover.descriptor import Saturated, Unreachable
+from frontproxy.handover.relay_session import (
+    CHUNK,
+    Progress,
+    RelaySession,
+    Side,
+    carry,
+    deliver,
+    has_hung_up,
+    introduce,
+    send,
+)
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+BATCH = 64
+"""Events taken at once."""
+ROUNDS = 8
+"""Batches in a row, while there are events, before other tasks get their turn."""
+LOOKED_AT = 32
+"""Sessions whose limits are looked at in one tick; with 1,000 sessions and a tick of 25 ms each is seen every 0.8 s."""
+_ENDED = EPOLLRDHUP | EPOLLHUP | EPOLLERR
+_WATCHED = EPOLLIN | EPOLLRDHUP | EPOLLET
+_SHORT_OF = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOBUFS,
+    errno.ENOMEM,
+    errno.ENOSPC,  # epoll's watches
+    errno.EAGAIN,
+    errno.EADDRNOTAVAIL,  # local ports
+}
+"""What is no fault of the server's."""
+
+
+class RelayProceedings(Protocol[T_contra]):
+    """What the relay tells. Each session ends with one of the last two."""
+
+    def relay_began(self, item: T_contra, now: float) -> None:
+        """The server has sent its first octet: a server process has the client."""
+
+    def relay_failed(self, item: T_contra, client: socket, why: str) -> None:
+        """The server could not be had; the client's socket is given back as it came."""
+
+    def relay_ended(self, item: T_contra, to_server: int, to_client: int, why: str) -> None:
+        """It is over: so many octets went to the server and to the client. Both sockets are about to be closed.
+
+        `why` is done, client_gone (before the greeting), client_reset, server_reset, idle, half_closed, bug, or what
+        `end_all` was given.
+        """
+
+
+class Relay(Generic[T]):
+    """Carries the octets of all relayed sessions; `item` is what the owner knows a session by. Times are monotonic."""
+
+    def __init__(
+        self,
+        proceedings: RelayProceedings[T],
+        bug: Callable[[Exception], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._proceedings = proceedings
+        self._bug = bug
+        self._clock = clock
+        self._epoll = epoll()
+        self._sides: dict[int, Side[T]] = {}
+        self._sessions: OrderedDict[RelaySession[T], None] = OrderedDict()
+        self._unfinished: list[Side[T]] = []
+        self._leaving: list[socket] = []
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def fileno(self) -> int:
+        """Readable when `turn` has something to do."""
+        return self._epoll.fileno()
+
+    def descriptors(self) -> Collection[int]:
+        """The numbers of all sockets in use, two for each session."""
+        return self._sides.keys()
+
+    def open(self, client: socket, server: tuple[str, int], header: bytes, item: T) -> None:
+        """Begin to connect a client to a server, a numeric address and a port; the client's socket is ours now.
+
+        On loopback the connect is complete at once, and the header with it. Raises Unreachable or Saturated; then the
+        client's socket is still the caller's.
+        """
+        name = f"{server[0]}:{server[1]}"
+        try:
+            connection = socket(AF_INET6 if ":" in server[0] else AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+        except OSError as error:
+            raise Saturated(f"{name}: {error.strerror}") from None
+        session = RelaySession.between(client, connection, header, item, self._clock())
+        try:
+            self._connect(session, server)
+        except OSError as error:
+            self._unregister(client)
+            connection.close()
+            if error.errno in _SHORT_OF:
+                raise Saturated(f"{name}: {error.strerror}") from None
+            raise Unreachable(f"{name}: {error.strerror}") from None
+        for side in (session.client, session.server):
+            self._sides[side.socket.fileno()] = side
+        self._sessions[session] = None
+
+    async def run(self) -> None:
+        """Carry for ever. A bug in one session ends that session only."""
+        try:
+            while True:
+                if self._unfinished:
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await trio.lowlevel.wait_readable(self)
+                for _ in range(ROUNDS):
+                    if not self.turn():
+                        break
+        finally:
+            trio.lowlevel.notify_closing(self)
+
+    def turn(self) -> bool:
+        """Do what can be done now, within bounds; false if there was nothing."""
+        now = self._clock()
+        unfinished, self._unfinished = self._unfinished, []
+        events = self._epoll.poll(0, BATCH)
+        for unread in unfinished:
+            self._guarded(unread, EPOLLIN | EPOLLRDHUP, now)
+        for descriptor, what in events:
+            if (side := self._sides.get(descriptor)) is not None:
+                self._guarded(side, what, now)
+        self._close_left()
+        return bool(events or unfinished)
+
+    def tick(self, now: float) -> None:
+        """Look at the limits of some sessions, in turn."""
+        for _ in range(min(LOOKED_AT, len(self._sessions))):
+            session = next(iter(self._sessions))
+            self._sessions.move_to_end(session)
+            if why := session.overdue(now):
+                self._end(session, why)
+        self._close_left()
+
+    def end_all(self, why: str) -> None:
+        """End every session; the clients of those that had not begun are given back."""
+        for session in list(self._sessions):
+            self._end(session, why)
+        self._close_left()
+
+    def close(self) -> None:
+        """End what is left without telling anybody, and the relay itself."""
+        for side in self._sides.values():
+            side.socket.close()
+        self._close_left()
+        self._epoll.close()
+
+    def _connect(self, session: RelaySession[T], server: tuple[str, int]) -> None:
+        connection = session.server.socket
+        connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        code = connection.connect_ex(server)
+        if code not in {0, errno.EINPROGRESS}:
+            raise OSError(code, os.strerror(code))
+        is_connected = introduce(session, session.moved_at)
+        self._epoll.register(connection, _WATCHED if is_connected else _WATCHED | EPOLLOUT)
+        session.server.is_watched_for_room = not is_connected
+        self._epoll.register(session.client.socket, _WATCHED)
+
+    def _guarded(self, side: Side[T], what: int, now: float) -> None:
+        """Something happened at one side; a bug that this reveals must not end the other sessions."""
+        session = side.session
+        try:
+            if session.stage == "open":
+                self._carry_on(side, what, now)
+            elif session.stage == "ended":  # by an earlier event of this batch
+                return
+            elif side is session.client:
+                self._hear_early(session, what)
+            else:
+                self._hear_server(session, what, now)
+        except Exception as error:  # noqa: BLE001  the relay outlives a bug in one session
+            self._bug(error)
+            self._end(session, "bug")
+
+    def _carry_on(self, side: Side[T], what: int, now: float) -> None:
+        if side.unsent:
+            self._settle(side.other, deliver(side, now))
+        if side.session.stage == "open":
+            self._settle(side, carry(side, now, to_the_end=bool(what & _ENDED)))
+
+    def _settle(self, source: Side[T], progress: Progress | None) -> None:
+        if progress is None:
+            return
+        if progress == "more":
+            self._unfinished.append(source)
+        elif progress == "over":
+            self._finish(source.session, source.session.why)
+        elif not source.other.is_watched_for_room:
+            source.other.is_watched_for_room = True
+            self._epoll.modify(source.other.socket, _WATCHED | EPOLLOUT)
+
+    def _hear_early(self, session: RelaySession[T], what: int) -> None:
+        """The client talks before its server does, which it may, or it has left."""
+        session.is_early = True
+        if what & _ENDED and has_hung_up(session.client.socket):
+            self._finish(session, "client_gone")
+
+    def _hear_server(self, session: RelaySession[T], what: int, now: float) -> None:
+        """The server is connected, or has greeted, or has failed."""
+        try:
+            if session.stage == "connecting" and not introduce(session, now):
+                return
+            greeting = session.server.socket.recv(CHUNK, MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(session, error.strerror or "failed")
+            return
+        if not greeting:
+            self._fail(session, "closed before its greeting")
+            return
+        self._begin(session, greeting, now)
+        self._carry_on(session.server, what, now)
+        if session.is_early:
+            self._carry_on(session.client, EPOLLIN | EPOLLRDHUP, now)
+
+    def _begin(self, session: RelaySession[T], greeting: bytes, now: float) -> None:
+        session.stage = "open"
+        self._proceedings.relay_began(session.item, now)
+        client = session.client
+        client.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        if not send(client, greeting, now):
+            self._settle(session.server, "blocked")
+
+    def _end(self, session: RelaySession[T], why: str) -> None:
+        """End it, however far it has come."""
+        try:
+            if session.stage == "open":
+                self._finish(session, why)
+            elif session.stage != "ended":
+                self._fail(session, why)
+        except Exception as error:  # noqa: BLE001  whoever is told has a bug; the session is forgotten all the same
+            self._bug(error)
+
+    def _finish(self, session: RelaySession[T], why: str) -> None:
+        self._forget(session)
+        self._leaving += session.client.socket, session.server.socket
+        self._proceedings.relay_ended(session.item, session.server.sent, session.client.sent, why)
+
+    def _fail(self, session: RelaySession[T], why: str) -> None:
+        self._forget(session)
+        self._unregister(session.client.socket)
+        self._leaving.append(session.server.socket)
+        self._proceedings.relay_failed(session.item, session.client.socket, why)
+
+    def _forget(self, session: RelaySession[T]) -> None:
+        session.stage = "ended"
+        del self._sessions[session]
+        for side in (session.client, session.server):
+            del self._sides[side.socket.fileno()]
+
+    def _unregister(self, sock: socket) -> None:
+        with contextlib.suppress(OSError):  # it had not come that far
+            self._epoll.unregister(sock)
+
+    def _close_left(self) -> None:
+        """Close the sockets of ended sessions, which leaves the epoll, too: after the batch, so that no event in it can
+        mean a newcomer with the same number.
+        """
+        for sock in self._leaving:
+            sock.close()
+        self._leaving.clear()

@@ -1,0 +1,215 @@
+"""One relayed session: a client, a server, and the octets that are carried between them.
+
+A side *has ended* when it sends no more, and *is gone* when it takes no more. The end of one side is passed on to the
+other once all octets before it are delivered. What is meant for a side that is gone is read and dropped, so that the
+other side's last words are not lost in the reset that unread octets cause.
+
+Events are edge-triggered, and only hints: whether a socket has octets or takes them, recv and send alone tell. So an
+event too many harms nobody; but who is told of octets must read until there are none, or remember that there are more.
+"""
+
+from dataclasses import dataclass, field
+from socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR, socket
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
+
+CHUNK = 64 * 1024
+"""Octets read at once, and the most that one direction keeps here."""
+CHUNKS = 4
+"""Chunks read from one side before others get their turn."""
+
+CONNECT_LIMIT = 5.0
+"""Seconds for the connect: two lost SYNs are made good within three."""
+GREETING_LIMIT = 30.0
+"""Seconds from the connect to the server's first octet. A client may hang up after five minutes (RFC 5321, 4.5.3.2.1),
+has waited with us already, and another backend needs time, too."""
+IDLE_LIMIT = 660.0
+"""Seconds without an octet either way; a client waits 600 of them after its final dot (RFC 5321, 4.5.3.2.6)."""
+HALF_CLOSED_LIMIT = 60.0
+"""The same once the client has ended: the server may still be at work on its last commands."""
+LINGER_LIMIT = 10.0
+"""The same once the server has ended: no process serves this client any more, but a place is still taken for it."""
+
+Stage = Literal["connecting", "greeting", "open", "ended"]
+Progress = Literal["more", "blocked", "over"]
+"""There is more to read; the other side takes no more for now; nothing will ever be left to do."""
+
+
+@dataclass(slots=True, eq=False)
+class Side(Generic[T]):
+    """One of the two sockets of a session."""
+
+    socket: socket
+    session: "RelaySession[T]"
+    other: "Side[T]" = field(init=False)
+    sent: int = 0
+    """Octets it took, a header of ours not counted."""
+    unsent: bytes = b""
+    """Octets that it would not take yet; until it does, nothing is read from the other side."""
+    has_ended: bool = False
+    is_gone: bool = False
+    is_watched_for_room: bool = False
+    """The engine is told when it takes octets again."""
+
+
+@dataclass(slots=True, eq=False)
+class RelaySession(Generic[T]):
+    """Both sides, and how far they have come. Times are monotonic seconds."""
+
+    item: T
+    header: bytes
+    """What the server is sent first."""
+    client: Side[T] = field(init=False)
+    server: Side[T] = field(init=False)
+    stage: Stage = "connecting"
+    moved_at: float = 0.0
+    """When the last octet moved, or the stage changed, or a side ended."""
+    is_early: bool = False
+    """There was an event of the client before the greeting: it has to be read once the greeting is there."""
+    why: str = "done"
+    """How it ended, when it has."""
+
+    @classmethod
+    def between(cls, client: socket, server: socket, header: bytes, item: T, now: float) -> "RelaySession[T]":
+        """A session that has just begun to connect."""
+        session = cls(item, header, moved_at=now)
+        session.client, session.server = Side(client, session), Side(server, session)
+        session.client.other, session.server.other = session.server, session.client
+        return session
+
+    @property
+    def is_over(self) -> bool:
+        """No octet can be delivered any more, or nobody is there to read it."""
+        client, server = self.client, self.server
+        if client.has_ended and client.is_gone:
+            return True
+        return client.has_ended and server.has_ended and not client.unsent and not server.unsent
+
+    def overdue(self, now: float) -> str:
+        """Why it must end now; empty while it need not."""
+        limit, why = self._limit()
+        return why if now - self.moved_at > limit else ""
+
+    def _limit(self) -> tuple[float, str]:
+        if self.stage == "connecting":
+            return CONNECT_LIMIT, f"no connection in {CONNECT_LIMIT:.0f} s"
+        if self.stage == "greeting":
+            return GREETING_LIMIT, f"no greeting in {GREETING_LIMIT:.0f} s"
+        why = "half_closed" if self.why == "done" else self.why
+        if self.server.has_ended or self.server.is_gone:
+            return LINGER_LIMIT, why
+        if self.client.has_ended or self.client.is_gone:
+            return HALF_CLOSED_LIMIT, why
+        return IDLE_LIMIT, "idle"
+
+
+def introduce(session: RelaySession[T], now: float) -> bool:
+    """Send the header, or nothing if there is none, as soon as the server is connected; true when it is.
+
+    Raises OSError for a connection that has failed. The header is the first octet of an empty buffer, so it goes in one
+    piece.
+    """
+    try:
+        session.server.socket.send(session.header, MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    session.stage, session.moved_at = "greeting", now
+    return True
+
+
+def has_hung_up(client: socket) -> bool:
+    """The client has left without a word. One that talked too early and then closed its side may still be listening."""
+    try:
+        return not client.recv(1, MSG_PEEK | MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def carry(source: Side[T], now: float, *, to_the_end: bool) -> Progress | None:
+    """Read from one side and send to the other; None when all that came is delivered.
+
+    A chunk that is not full was the last for now, and only an end can follow it: where one was announced, reading goes
+    on `to_the_end`.
+    """
+    target = source.other
+    for _ in range(CHUNKS):
+        octets = None if target.unsent or source.has_ended else _receive(source)
+        if octets is None:
+            return None
+        if not octets:
+            return _end(source, now)
+        if not target.is_gone and not send(target, octets, now):
+            return "blocked"
+        if target.is_gone and source.session.is_over:
+            return "over"
+        if len(octets) < CHUNK and not to_the_end:
+            return None
+    return "more"
+
+
+def _receive(source: Side[T]) -> bytes | None:
+    """What came, empty at the end; None when nothing came."""
+    try:
+        return source.socket.recv(CHUNK, MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        _lose(source)
+        return b""
+
+
+def send(side: Side[T], octets: bytes, now: float) -> bool:
+    """Send them, and keep what is left over; false if there is something. A side that is gone leaves nothing over."""
+    try:
+        sent = side.socket.send(octets, MSG_DONTWAIT)
+    except BlockingIOError:
+        sent = 0
+    except OSError:
+        _lose(side)
+        return True
+    side.sent += sent
+    side.session.moved_at = now
+    if sent < len(octets):
+        side.unsent = octets[sent:]
+        return False
+    return True
+
+
+def deliver(side: Side[T], now: float) -> Progress | None:
+    """A side takes octets again: send what was left over, then go on with what the other side sends."""
+    octets, side.unsent = side.unsent, b""
+    if not send(side, octets, now):
+        return None
+    if side.session.is_over:
+        return "over"
+    if side.other.has_ended:
+        return _pass_on_end(side)
+    return carry(side.other, now, to_the_end=True)
+
+
+def _end(side: Side[T], now: float) -> Progress | None:
+    """The last octet of a side has been read."""
+    side.has_ended = True
+    side.session.moved_at = now
+    return None if side.other.unsent else _pass_on_end(side.other)
+
+
+def _pass_on_end(side: Side[T]) -> Progress | None:
+    """A side has been sent everything that it will ever be sent."""
+    if not side.session.is_over:
+        try:
+            side.socket.shutdown(SHUT_WR)
+        except OSError:  # reset meanwhile
+            _lose(side)
+    return "over" if side.session.is_over else None
+
+
+def _lose(side: Side[T]) -> None:
+    """A side takes no more octets: what is owed to it is dropped. After an end this is how many leave."""
+    session = side.session
+    if not (side.has_ended or side.other.has_ended) and session.why == "done":
+        session.why = "client_reset" if side is session.client else "server_reset"
+    side.is_gone, side.unsent = True, b""

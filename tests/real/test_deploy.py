@@ -1,0 +1,218 @@
+"""The deployment on a machine of its own, with its systemd and its Postfix: what an operator would see and try."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.machine import PROGRAMS, REPOSITORY, Machine, why_not
+from tests.real.house import wait_for
+from tests.real.need import need
+
+DEPLOY = REPOSITORY / "deploy"
+CONFIG = (DEPLOY / "config-postfix.toml").read_text()
+UNITS = "/etc/systemd/system"
+MAIN_CF = """\
+compatibility_level = 3.6
+myhostname = mx.example.test
+mydestination = example.test
+local_recipient_maps = inline:{user=here}
+local_transport = discard:silently
+alias_maps =
+mynetworks =
+smtpd_peername_lookup = no
+smtpd_relay_restrictions = reject_unauth_destination
+maillog_file = /tmp/log
+maillog_file_prefixes = /tmp
+"""
+MASTER_CF = """\
+smtp      inet  n       -       n       -       -       smtpd
+cleanup   unix  n       -       n       -       0       cleanup
+qmgr      unix  n       -       n       300     1       qmgr
+rewrite   unix  -       -       n       -       -       trivial-rewrite
+bounce    unix  -       -       n       -       0       bounce
+discard   unix  -       -       n       -       -       discard
+anvil     unix  -       -       n       -       1       anvil
+postlog   unix-dgram n  -       n       -       1       postlogd
+"""
+# What a client in the machine does; `speak` ends with the greeting's code.
+CLIENT = """
+import smtplib, socket, subprocess, sys, time
+def session(host="127.0.0.1", port=25, source=""):
+    return smtplib.SMTP(host, port, "client.example.org", 20, source_address=(source, 0) if source else None)
+def deliver(connection):
+    connection.sendmail("me@example.org", "user@example.test", "Subject: hello\\r\\n\\r\\nHello.\\r\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """Postfix as Debian installs it, set up by the script, with frontproxy on port 25."""
+    need(*PROGRAMS, "postfix", "nft", root=True)
+    if reason := why_not():
+        pytest.skip(reason)
+    with Machine() as machine:
+        _install(machine)
+        yield machine
+
+
+def _install(machine: Machine) -> None:
+    machine.run("useradd", "--system", "--no-create-home", "frontproxy")
+    machine.write("/etc/frontproxy/config.toml", CONFIG)
+    for path in (DEPLOY / "systemd").iterdir():
+        machine.write(f"{UNITS}/{path.name}", path.read_text())
+    for name, text in (("main.cf", MAIN_CF), ("master.cf", MASTER_CF)):
+        machine.write(f"/etc/postfix/{name}", text)
+    machine.run("chmod", "755", "/var/spool/postfix")
+    deploy = Path("/opt/frontproxy/src/deploy")
+    machine.run(str(deploy / "postfix/setup"), "--apply", "--take-port-25", "--bypass-port", "2526")
+    machine.run("postfix", "start")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "frontproxy")
+
+
+def status(machine: Machine) -> dict[str, Any]:
+    """What `frontproxy status` says."""
+    answer: dict[str, Any] = json.loads(machine.run("/opt/frontproxy/bin/frontproxy", "status", "--json"))
+    return answer
+
+
+def main_pid(machine: Machine) -> str:
+    """Its main process, as the machine counts."""
+    return machine.run("systemctl", "show", "--property=MainPID", "--value", "frontproxy").strip()
+
+
+def mail_log(machine: Machine) -> str:
+    """What Postfix has logged."""
+    return machine.run("cat", "/tmp/log")
+
+
+def wait_for_mail_log(machine: Machine, words: str) -> None:
+    """Postfix writes its log a moment later."""
+    wait_for(lambda: words in mail_log(machine), f"{words} in Postfix' log")
+
+
+def test_frontproxy_runs_without_any_privilege(machine: Machine) -> None:
+    lines = machine.run("cat", f"/proc/{main_pid(machine)}/status").splitlines()
+    facts = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+
+    assert "0" not in facts["Uid"]
+    assert facts["CapEff"] == facts["CapPrm"] == facts["CapBnd"] == facts["CapAmb"] == ["0" * 16]
+    assert facts["NoNewPrivs"] == ["1"]
+    assert facts["Seccomp"] == ["2"], "its system calls are filtered"
+
+
+@pytest.mark.parametrize(("host", "source"), [("127.0.0.1", "127.9.8.7"), ("::1", "")])
+def test_postfix_sees_the_client_as_it_is(machine: Machine, host: str, source: str) -> None:
+    machine.python(CLIENT + f"with session({host!r}, 25, {source!r}) as connection: deliver(connection)")
+
+    wait_for_mail_log(machine, f"disconnect from unknown[{source or host}]")
+    assert f"nice/smtpd[{''}" in mail_log(machine)
+
+
+def test_the_kernel_tells_frontproxy_who_has_gone(machine: Machine) -> None:
+    program = (
+        CLIENT
+        + "connection = session(); connection.ehlo(); print(subprocess.run(STATUS, capture_output=True, text=True).stdout)"
+    )
+    ask = ["/opt/frontproxy/bin/frontproxy", "status", "--json"]
+    during = json.loads(machine.python(program.replace("STATUS", repr(ask))))
+
+    assert taken(during) == 1
+    wait_for(lambda: taken(status(machine)) == 0, "the end of a session that Postfix has")
+
+
+def taken(answer: dict[str, Any]) -> int:
+    """Places of the nice pool that are taken."""
+    [nice] = [pool for pool in answer["pools"] if pool["name"] == "nice"]
+    return int(nice["taken"])
+
+
+@pytest.mark.parametrize(
+    "order", [["systemctl", "restart", "frontproxy"], ["systemctl", "kill", "-s", "KILL", "frontproxy"]]
+)
+def test_a_restart_refuses_nobody(machine: Machine, order: list[str]) -> None:
+    """Sessions one after the other while it is gone and comes back; any that fails is a traceback."""
+    before = main_pid(machine)
+    count = machine.python(
+        CLIENT
+        + f"""
+def pid():
+    show = ["systemctl", "show", "--property=MainPID", "--value", "frontproxy"]
+    return subprocess.run(show, capture_output=True, text=True).stdout.strip()
+order = subprocess.Popen({order!r})
+count = after = 0
+while after < 3:
+    with session() as connection:
+        assert connection.noop()[0] == 250
+    count += 1
+    after += pid() not in ("0", {before!r})
+assert order.wait() == 0
+print(count)
+"""
+    )
+
+    assert int(count) >= 3
+    assert main_pid(machine) != before
+
+
+def test_a_session_that_postfix_has_lives_through_a_restart(machine: Machine) -> None:
+    machine.python(
+        CLIENT + "with session() as connection: connection.ehlo(); "
+        'subprocess.run(["systemctl", "restart", "frontproxy"], check=True); deliver(connection)'
+    )
+
+
+def test_a_reload_with_a_mistake_fails_and_changes_nothing(machine: Machine) -> None:
+    machine.write("/etc/frontproxy/config.toml", CONFIG.replace("[listen]", "[listen]\npause = 6"))
+    machine.run("systemctl", "reload", "frontproxy", check=False)
+    said = machine.run("journalctl", "--no-pager", "-u", "frontproxy", "-n", "20")
+    machine.write("/etc/frontproxy/config.toml", CONFIG)
+
+    assert "listen.pause" in said
+    machine.run("systemctl", "reload", "frontproxy")
+    machine.python(CLIENT + "with session() as connection: deliver(connection)")
+
+
+def test_lists_are_compiled_by_a_child_in_the_same_sandbox(machine: Machine) -> None:
+    lists = '[[list]]\nname = "own"\nkind = "own"\nnetworks = ["192.0.2.0/28", "2001:db8::/64"]\n'
+    machine.write("/etc/frontproxy/config.toml", CONFIG + lists)
+    machine.run("systemctl", "restart", "frontproxy")
+    verdict = json.loads(machine.run("/opt/frontproxy/bin/frontproxy", "score", "--json", "192.0.2.1"))
+    machine.write("/etc/frontproxy/config.toml", CONFIG)
+    machine.run("systemctl", "reload", "frontproxy")
+
+    assert verdict["settled"]
+
+
+def test_a_process_that_hangs_is_replaced(machine: Machine) -> None:
+    machine.write(f"{UNITS}/frontproxy.service.d/soon.conf", "[Service]\nWatchdogSec=1s\nTimeoutAbortSec=1s\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "frontproxy")
+    before = main_pid(machine)
+    machine.run("systemctl", "kill", "-s", "STOP", "--kill-who=main", "frontproxy")
+
+    wait_for(lambda: main_pid(machine) not in {"0", before}, "another process")
+    machine.run("rm", "-r", f"{UNITS}/frontproxy.service.d")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "frontproxy")
+    machine.python(CLIENT + "with session() as connection: connection.noop()")
+
+
+def test_postfix_can_take_port_25_back(machine: Machine) -> None:
+    """One line, as the README says it."""
+    machine.run("systemctl", "stop", "frontproxy.socket")
+    machine.run("postconf", "-M", "smtp/inet=smtp inet n - n - - smtpd")
+    machine.run("postfix", "reload")
+    try:
+        wait_for(
+            lambda: "220" in machine.run("sh", "-c", "echo QUIT | nc -w5 127.0.0.1 25", check=False),
+            "Postfix on port 25",
+        )
+    finally:
+        machine.run("postconf", "-M#", "smtp/inet")
+        machine.run("postfix", "reload")
+        wait_for(lambda: not machine.run("ss", "-Hltn", "sport = :25"), "a free port 25")
+        machine.run("systemctl", "start", "frontproxy")
