@@ -1,6 +1,7 @@
 """What becomes of sessions given away: outcomes free places and become history."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -182,3 +183,49 @@ def test_the_log_says_why_an_outcome_counted(house: House) -> None:
 
     [line] = house.log.about("outcome")
     assert ' good=1 bad=0 because="1 message accepted" ' in line
+
+
+BRAKED = """
+[pool.hostile]
+sessions = 1000
+per_client = 1000
+[pool.nice]
+sessions = 1000
+per_client = 1000
+fallback = "hostile"
+[[list]]
+name = "customers"
+kind = "points"
+networks = ["198.51.100.0/24"]
+points = 20
+"""
+
+
+@pytest.mark.parametrize("house", [BRAKED], indirect=True)
+def test_a_server_that_refuses_all_its_friends_teaches_nothing_bad_about_them(house: House) -> None:
+    """A recipient table got lost: for a while every recipient is unknown."""
+    friends = [f"198.51.100.{number}" for number in range(1, 31)]
+
+    def session(friend: str, *, messages: int = 0, refused: int = 0) -> None:
+        line = outcome(house.given(friend), messages=messages)
+        house.smtpds["nice"].take()
+        house.outcomes.hear(replace(line, refused=refused))
+
+    for friend in friends:
+        session(friend, messages=1)
+    for friend in [*friends, *friends]:
+        session(friend, refused=3)
+
+    (line,) = house.log.about("brake")
+    assert " state=on " in line
+    assert "sessions of friends were bad" in line
+    assert house.proxy.counters["outcomes_braked"] > 40
+    blamed = [friend for friend in friends if house.knowledge(friend)[1] > 0]
+    assert len(blamed) < 12
+    assert all(house.knowledge(friend)[1] < 3 for friend in friends)
+
+    for friend in friends:
+        session(friend, messages=1)
+    assert " state=off " in house.log.about("brake")[1]
+    session(friends[-1], refused=3)
+    assert house.knowledge(friends[-1])[1] > 0

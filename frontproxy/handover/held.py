@@ -34,7 +34,10 @@ class HeldSockets:
         self._asked_at = 0.0
         self._owed = 0.0
         self._lost = 0
+        self._has_lost = False
+        """Since the last round of questions began."""
         self._mends_loss = False
+        """This round of questions finds what the lost notices would have told."""
 
     @classmethod
     def open(cls) -> Self:
@@ -93,16 +96,15 @@ class HeldSockets:
 
     def _ask_some(self, notices: KernelNotices, now: float, *, urgent: bool) -> Iterator[Given]:
         if notices.lost != self._lost:
-            self._lost, self._mends_loss, self._round = notices.lost, True, []
-        period = URGENT if urgent or self._mends_loss else CALM
+            self._lost, self._has_lost, self._round = notices.lost, True, []
+        period = URGENT if urgent or self._has_lost or self._mends_loss else CALM
         self._owed = min(self._owed + len(self._held) * (now - self._asked_at) / period, len(self._held))
         self._asked_at = now
         while self._owed >= 1:
             if not self._round:
                 self._round = list(self._held)
+                self._mends_loss, self._has_lost = self._has_lost, False
             given = self._held.get(self._round.pop())
-            if not self._round:
-                self._mends_loss = False
             if given is None:
                 continue
             self._owed -= 1

@@ -1,7 +1,8 @@
 """The loop of the passive milter: many mail servers' connections, one epoll.
 
 A session needs four short turns, and Postfix waits for us in two of them, its start and the end of a message. A task
-for each session cost half as much again (Trio, the same sessions, loads taking turns on two busy cores).
+for each session costs 1.6 times as much (Trio, the same sessions, taking turns on two busy cores: 450 us of CPU a
+session beside 280 us).
 """
 
 import contextlib

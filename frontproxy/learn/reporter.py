@@ -12,7 +12,8 @@ from frontproxy.wire.outcome_line import OutcomeLine, encode
 
 KEPT = 10_000
 """Lines kept while frontproxy cannot be reached; about 2 MB."""
-_AT_ONCE = 200  # lines
+AT_ONCE = 200
+"""Lines of one write."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between attempts
 
 
@@ -76,7 +77,7 @@ class Reporter:
     def _send(self) -> bool:
         """All has been sent; false if it must be tried again later."""
         while self._lines and self._connection is not None:
-            lines = [self._lines[index] for index in range(min(_AT_ONCE, len(self._lines)))]
+            lines = [self._lines[index] for index in range(min(AT_ONCE, len(self._lines)))]
             try:
                 sent = self._connection.send(b"".join(lines))
             except BlockingIOError:

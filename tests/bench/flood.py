@@ -12,6 +12,7 @@ same machine; the table says what CPU the latter took.
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.bench import flood_plot
 from tests.bench.flood_report import CALM, RESULTS, Run, Sample, Strangers, about_the_load, table, write
 from tests.bench.flood_systems import SYSTEMS
+from tests.real.install import find
 
 MESSAGES = 12
 SETTLING = 3.0
@@ -65,6 +67,8 @@ class PhaseBar:
 def main() -> None:
     """Every system with every number of strangers; then the table, the results as JSON, the plot."""
     options = _options()
+    if os.geteuid() != 0 or find("postfix") is None or find("haproxy") is None:
+        sys.exit("the flood needs root, Postfix and HAProxy: python -m tests.real.install")
     _allow_descriptors()
     wanted = [(name, strangers) for strangers in options.strangers for name in options.systems]
     runs = []

@@ -23,7 +23,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.real.house import House
-from tests.real.ports import Port
 from tests.real.postfix import Postfix, passed, postscreen, smtpd
 from tests.real.servers import HaProxy
 
@@ -39,7 +38,7 @@ _FRONTPROXY = """
 [listen]
 addresses = ["127.0.0.1:0"]
 [learn]
-milter = "{milter}"
+milter = "unix:{queue}/milter"
 [pool.nice]
 backends = ["pass:{nice}"]
 sessions = {nice_places}
@@ -52,6 +51,12 @@ fallback = "hostile"
 backends = ["pass:{hostile}"]
 sessions = {hostile_places}
 """
+
+
+_MILTERS = {
+    "smtpd_milters": "{ unix:$queue_directory/milter, connect_timeout=1s, command_timeout=1s, content_timeout=1s,"
+    " default_action=accept }"
+}
 
 
 @contextmanager
@@ -81,21 +86,20 @@ def behind_haproxy() -> Iterator[int]:
 def behind_frontproxy() -> Iterator[int]:
     """Postfix with frontproxy in front."""
     hostile = _PROCESSES - _NICE
-    with TemporaryDirectory(prefix="fp-") as name, Port() as milter:
-        main = {"smtpd_milters": f"inet:{milter}", "milter_default_action": "accept"}
-        with Postfix(passed("nice", _NICE), passed("hostile", hostile), main=main) as postfix:
-            config = _FRONTPROXY.format(
-                milter=milter,
-                nice=postfix.pass_path("nice"),
-                nice_places=_NICE,
-                hostile=postfix.pass_path("hostile"),
-                hostile_places=hostile,
-            )
-            house = House(Path(name), config).start()
-            try:
-                yield house.port
-            finally:
-                house.stop()
+    services = passed("nice", _NICE), passed("hostile", hostile)
+    with TemporaryDirectory(prefix="fp-") as name, Postfix(*services, main=_MILTERS) as postfix:
+        config = _FRONTPROXY.format(
+            queue=postfix.folder / "q",
+            nice=postfix.pass_path("nice"),
+            nice_places=_NICE,
+            hostile=postfix.pass_path("hostile"),
+            hostile_places=hostile,
+        )
+        house = House(Path(name), config).start()
+        try:
+            yield house.port
+        finally:
+            house.stop()
 
 
 SYSTEMS: dict[str, Callable[[], AbstractContextManager[int]]] = {

@@ -13,7 +13,17 @@ from frontproxy.core.config_values import ListKind
 from frontproxy.core.evidence import Evidence, Listed
 from frontproxy.core.rule_terms import NAMES
 from frontproxy.core.rules import Rule, compile_rule
-from frontproxy.core.scoring import DENIED, FOE_AT, STRESS_PAUSE, Weather, judge, pause, score_answer, stranger
+from frontproxy.core.scoring import (
+    DENIED,
+    FOE_AT,
+    STRESS_PAUSE,
+    Weather,
+    health_check,
+    judge,
+    pause,
+    score_answer,
+    stranger,
+)
 from frontproxy.core.verdict import Reason, Route, Verdict
 
 TAKEN = {"nice": 7, "hostile": 2, "": 9}
@@ -301,6 +311,13 @@ def test_places_are_counted_only_for_rules_that_ask() -> None:
 
 
 # When judging itself fails
+
+
+def test_a_health_check_is_served_where_the_best_are_and_never_learned() -> None:
+    verdict = health_check("192.0.2.1", Config())
+
+    assert verdict.route == Route(pool="nice")
+    assert (verdict.settled, verdict.is_welcome, verdict.learning) == (True, True, "none")
 
 
 @pytest.mark.parametrize(("mode", "pool"), [("enforce", "hostile"), ("observe", "nice")])

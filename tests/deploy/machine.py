@@ -18,6 +18,7 @@ from tests.real.house import DEADLINE, wait_for
 REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = ("systemctl", "unshare", "nsenter", "pivot_root", "useradd", "ip")
 _SYSTEMD = "/lib/systemd/systemd"
+_ENTER = 'echo 0 > "$1/cgroup.procs" && shift && exec "$@"'
 _BOOT = r"""
 set -e
 mount -t tmpfs tmpfs "$1"
@@ -59,11 +60,15 @@ class Machine:
 
     def __enter__(self) -> "Machine":
         self._folder = tempfile.TemporaryDirectory(prefix="fp-")
-        namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup", "--propagation", "private"]
+        cgroups = _cgroups()
+        assert cgroups is not None
+        self._cgroup = cgroups / Path(self._folder.name).name  # its processes are in no other machine's groups
+        self._cgroup.mkdir()
         library = sysconfig.get_path("purelib")
-        script = ["sh", "-c", _BOOT, "sh", self._folder.name, str(REPOSITORY), library]
+        namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup", "--propagation", "private"]
+        boot = ["unshare", *namespaces, "--fork", "--kill-child", "sh", "-c", _BOOT, "sh"]
         self._process = subprocess.Popen(
-            ["unshare", *namespaces, "--fork", "--kill-child", *script],
+            ["sh", "-c", _ENTER, "sh", str(self._cgroup), *boot, self._folder.name, str(REPOSITORY), library],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -92,6 +97,11 @@ class Machine:
         if self._process.stderr:
             self._process.stderr.close()
         self._folder.cleanup()
+        wait_for(
+            lambda: not (self._cgroup / "cgroup.events").read_text().startswith("populated 1"), "its processes' end"
+        )
+        for folder, _folders, _files in os.walk(self._cgroup, topdown=False):
+            os.rmdir(folder)
 
     def command(self, *words: str) -> list[str]:
         """A command line that runs these words in the machine, as root."""
@@ -107,7 +117,7 @@ class Machine:
             "-C",
             f"--root=/proc/{self._first}/root",
         ]
-        return [*enter, "--wd=/", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *words]
+        return [*enter, "env", "-i", "-C", "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *words]
 
     def run(self, *words: str, check: bool = True, feed: str = "") -> str:
         """What a command says, on both its outputs; fails the test with it if the command fails."""
@@ -142,6 +152,12 @@ class Machine:
         return 0
 
 
+def _cgroups() -> Path | None:
+    """Where control groups (version 2) are mounted."""
+    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    return next((Path(place) for _device, place, kind, *_rest in mounts if kind == "cgroup2"), None)
+
+
 def why_not() -> str:
     """Why no such machine can be had here; empty if it can."""
     version = subprocess.run(["/usr/bin/python3", "-V"], capture_output=True, text=True, check=False).stdout
@@ -149,4 +165,6 @@ def why_not() -> str:
         return "/usr/bin/python3 has another version than the one that runs the tests"
     if not Path(_SYSTEMD).exists():
         return "systemd is not installed"
+    if _cgroups() is None:
+        return "there are no control groups of version 2"
     return ""

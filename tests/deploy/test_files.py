@@ -112,3 +112,28 @@ def test_the_bypass_leads_to_the_port_that_the_readme_names() -> None:
 
     assert set(re.findall(r"redirect to :(\d+)", rules)) == set(re.findall(r"--bypass-port (\d+)", rules)) == {"2526"}
     assert "--bypass-port 2526" in (DEPLOY / "README.md").read_text()
+
+
+def master_cf() -> dict[str, tuple[int, dict[str, str]]]:
+    """The services of deploy/postfix/master.cf: how many processes each may have, and its parameters."""
+    found: dict[str, tuple[int, dict[str, str]]] = {}
+    last = ""
+    for line in (DEPLOY / "postfix/master.cf").read_text().splitlines():
+        words = line.split()
+        if line.startswith(" "):
+            name, _, value = words[1].partition("=")
+            found[last][1][name] = value
+        elif words and not line.startswith("#"):
+            last = "/".join(words[:2])
+            found[last] = (int(words[6]), {})
+    return found
+
+
+def test_the_lines_to_write_by_hand_are_those_that_the_script_writes() -> None:
+    module = setup()
+    options = module.command_line([])
+    main_cf = (DEPLOY / "postfix/main.cf").read_text().splitlines()
+
+    assert master_cf() == module.services(options)
+    assert f"frontproxy_milter = {module.MILTER.format(options.milter)}" in main_cf
+    assert f"smtpd_milters = {module.OUR_MILTER}" in main_cf

@@ -372,6 +372,30 @@ def test_a_server_that_died_loses_what_it_had_taken_and_only_that(town: Town, vi
 # Stress
 
 
+def test_under_stress_no_more_stand_in_line_than_there_are_places_and_the_worst_leave(
+    town: Town, visitors: Visitors
+) -> None:
+    town.fill(visitors, "nice", "hostile")
+    waiting = [town.admit(visitors.session(f"192.0.2.{score}", score=-score)) for score in range(1, 6)]
+    town.pools.tick(1.0)  # full: stress begins
+    town.pools.tick(1.1)
+
+    assert town.told.refused == [(session.id, "stress") for session in (waiting[4], waiting[3], waiting[2])]
+    assert town.told.replies == {BUSY: 3}
+    assert town.pools.waiting() == 2
+
+
+def test_stress_sends_no_friend_away(town: Town, visitors: Visitors) -> None:
+    town.fill(visitors, "nice", "hostile")
+    for last in range(1, 6):
+        town.admit(visitors.friend(f"192.0.2.{last}"))
+    town.pools.tick(1.0)
+    town.pools.tick(1.1)
+
+    assert town.told.refused == []
+    assert town.pools.waiting() == 5
+
+
 def test_stress_is_told_when_it_turns(town: Town, visitors: Visitors) -> None:
     town.fill(visitors, "hostile")
     town.pools.tick(0.0)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -219,16 +220,20 @@ def test_who_does_not_negotiate_in_time_is_closed(post: Post, monkeypatch: pytes
 
 def test_no_descriptors_pause_the_door_until_the_next_beat(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
+        asked = 0
+
         def accept(self) -> None:
+            self.asked += 1
             raise OSError(24, "Too many open files")
 
+    full = Full()
     with monkeypatch.context() as patch:
-        patch.setattr(post.milter, "_door", Full())
+        patch.setattr(post.milter, "_door", full)
         client = post.session()
-        patch.setattr(post.milter, "_beat_due", 0.0)
+        patch.setattr(post.milter, "_beat_due", time.monotonic() + 0.01)
+        post.milter.turn()
+    assert full.asked == 1
     assert 'state=accept_failed times=1 error="Too many open files"' in post.log()
-    monkeypatch.setattr(post.milter, "_beat_due", 0.0)
-    post.milter.turn()
     post.milter.turn()
     post.say(client, offer())
 
