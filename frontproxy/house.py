@@ -223,7 +223,9 @@ class House:
             await trio.sleep(pulse.TICK)  # strangers who were shed say goodbye in their own tasks
             while pools.ours() or len(proxy.farewell):  # noqa: ASYNC110  they end in the pulse
                 await trio.sleep(pulse.TICK)
-        proxy.log("drain", state="done", cut_off=pools.ours(), live_on=pools.open_in("") - pools.ours())
+        cut_off = pools.ours()
+        pools.relay.end_all("drain")
+        proxy.log("drain", state="done", cut_off=cut_off, live_on=pools.open_in("") - pools.ours())
 
     def _serving(self) -> str:
         """One line for `systemctl status`."""

@@ -47,6 +47,7 @@ class Pools:
         self._ways = Ways(self.relay, held)
         self._pools: dict[str, Pool] = {}
         self._leaving: list[Pool] = []
+        self._is_closing = False
         self.register = Register()
 
     def __iter__(self) -> Iterator[Pool]:
@@ -137,7 +138,7 @@ class Pools:
         self._proceedings.log("handover_failed", session=session.id, pool=given.pool, backend=name, why=why)
         session.socket = client
         session.tries += 1
-        if session.tries < TRIES and session.verdict.route.pool in self._pools:
+        if session.tries < TRIES and session.verdict.route.pool in self._pools and not self._is_closing:
             self.admit(session, now)
         else:
             self._proceedings.session_refused(session, BUSY, "backend")
@@ -191,6 +192,7 @@ class Pools:
 
     def dismiss_all(self, reply: str) -> None:
         """Everybody in line leaves with a reply: the house is closing."""
+        self._is_closing = True
         for pool in self:
             self._dismiss(pool, reply, "drain")
 

@@ -6,12 +6,11 @@ server fails can be given to another one. Sockets are registered once, edge-trig
 successors with the same number by never closing one within a batch of events.
 """
 
-import contextlib
 import errno
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
 from socket import (
     AF_INET,
@@ -53,8 +52,6 @@ LOOKED_AT = 32
 _ENDED = EPOLLRDHUP | EPOLLHUP | EPOLLERR
 _WATCHED = EPOLLIN | EPOLLRDHUP | EPOLLET
 _SHORT_OF = {
-    errno.EMFILE,
-    errno.ENFILE,
     errno.ENOBUFS,
     errno.ENOMEM,
     errno.ENOSPC,  # epoll's watches
@@ -96,7 +93,7 @@ class Relay(Generic[T]):
         self._epoll = epoll()
         self._sides: dict[int, Side[T]] = {}
         self._sessions: OrderedDict[RelaySession[T], None] = OrderedDict()
-        self._unfinished: list[Side[T]] = []
+        self._unfinished: dict[Side[T], None] = {}  # a set in order, so that each has one turn
         self._leaving: list[socket] = []
 
     def __len__(self) -> int:
@@ -105,10 +102,6 @@ class Relay(Generic[T]):
     def fileno(self) -> int:
         """Readable when `turn` has something to do."""
         return self._epoll.fileno()
-
-    def descriptors(self) -> Collection[int]:
-        """The numbers of all sockets in use, two for each session."""
-        return self._sides.keys()
 
     def open(self, client: socket, server: tuple[str, int], header: bytes, item: T) -> None:
         """Begin to connect a client to a server, a numeric address and a port; the client's socket is ours now.
@@ -125,7 +118,6 @@ class Relay(Generic[T]):
         try:
             self._connect(session, server)
         except OSError as error:
-            self._unregister(client)
             connection.close()
             if error.errno in _SHORT_OF:
                 raise Saturated(f"{name}: {error.strerror}") from None
@@ -151,7 +143,7 @@ class Relay(Generic[T]):
     def turn(self) -> bool:
         """Do what can be done now, within bounds; false if there was nothing."""
         now = self._clock()
-        unfinished, self._unfinished = self._unfinished, []
+        unfinished, self._unfinished = self._unfinished, {}
         events = self._epoll.poll(0, BATCH)
         for unread in unfinished:
             self._guarded(unread, EPOLLIN | EPOLLRDHUP, now)
@@ -192,7 +184,7 @@ class Relay(Generic[T]):
         is_connected = introduce(session, session.moved_at)
         self._epoll.register(connection, _WATCHED if is_connected else _WATCHED | EPOLLOUT)
         session.server.is_watched_for_room = not is_connected
-        self._epoll.register(session.client.socket, _WATCHED)
+        self._epoll.register(session.client.socket, _WATCHED)  # the last that can fail, so it is never to be undone
 
     def _guarded(self, side: Side[T], what: int, now: float) -> None:
         """Something happened at one side; a bug that this reveals must not end the other sessions."""
@@ -220,7 +212,7 @@ class Relay(Generic[T]):
         if progress is None:
             return
         if progress == "more":
-            self._unfinished.append(source)
+            self._unfinished[source] = None
         elif progress == "over":
             self._finish(source.session, source.session.why)
         elif not source.other.is_watched_for_room:
@@ -277,7 +269,7 @@ class Relay(Generic[T]):
 
     def _fail(self, session: RelaySession[T], why: str) -> None:
         self._forget(session)
-        self._unregister(session.client.socket)
+        self._epoll.unregister(session.client.socket)
         self._leaving.append(session.server.socket)
         self._proceedings.relay_failed(session.item, session.client.socket, why)
 
@@ -286,10 +278,6 @@ class Relay(Generic[T]):
         del self._sessions[session]
         for side in (session.client, session.server):
             del self._sides[side.socket.fileno()]
-
-    def _unregister(self, sock: socket) -> None:
-        with contextlib.suppress(OSError):  # it had not come that far
-            self._epoll.unregister(sock)
 
     def _close_left(self) -> None:
         """Close the sockets of ended sessions, which leaves the epoll, too: after the batch, so that no event in it can

@@ -46,7 +46,7 @@ class Side(Generic[T]):
     sent: int = 0
     """Octets it took, a header of ours not counted."""
     unsent: bytes = b""
-    """Octets that it would not take yet; until it does, nothing is read from the other side."""
+    """Octets that it would not take yet; until it does, nothing is read from the other side, not even its end."""
     has_ended: bool = False
     is_gone: bool = False
     is_watched_for_room: bool = False
@@ -80,11 +80,8 @@ class RelaySession(Generic[T]):
 
     @property
     def is_over(self) -> bool:
-        """No octet can be delivered any more, or nobody is there to read it."""
-        client, server = self.client, self.server
-        if client.has_ended and client.is_gone:
-            return True
-        return client.has_ended and server.has_ended and not client.unsent and not server.unsent
+        """Both have ended, or the client has and will not read either."""
+        return self.client.has_ended and (self.server.has_ended or self.client.is_gone)
 
     def overdue(self, now: float) -> str:
         """Why it must end now; empty while it need not."""
@@ -185,25 +182,18 @@ def deliver(side: Side[T], now: float) -> Progress | None:
         return None
     if side.session.is_over:
         return "over"
-    if side.other.has_ended:
-        return _pass_on_end(side)
     return carry(side.other, now, to_the_end=True)
 
 
 def _end(side: Side[T], now: float) -> Progress | None:
-    """The last octet of a side has been read."""
+    """The last octet of a side has been read, and so all of them delivered: the other side is told."""
     side.has_ended = True
     side.session.moved_at = now
-    return None if side.other.unsent else _pass_on_end(side.other)
-
-
-def _pass_on_end(side: Side[T]) -> Progress | None:
-    """A side has been sent everything that it will ever be sent."""
     if not side.session.is_over:
         try:
-            side.socket.shutdown(SHUT_WR)
+            side.other.socket.shutdown(SHUT_WR)
         except OSError:  # reset meanwhile
-            _lose(side)
+            _lose(side.other)
     return "over" if side.session.is_over else None
 
 

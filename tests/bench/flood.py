@@ -5,9 +5,12 @@ Run it alone, as root: `python -m tests.bench.flood [--strangers 300,3000] [--se
 For each system in turn: 20 known clients become known by sending 12 messages each; then they send one message a second
 each, first in a calm, then while strangers hold what they can get (a third idle, a third guessing recipients, a third
 talking before the greeting), from ever new addresses, each back at once when thrown out. Served means: the message
-accepted and the session ended with QUIT within ten seconds of connecting; a session begins on its second whatever
-became of those before. The load comes from two processes, one for the known clients and one for the strangers, on the
-same machine; the table says what CPU the latter took.
+accepted and the session ended with QUIT within ten seconds of connecting. A session begins on its second whatever
+became of those before, so a client that has to wait has several open, as large senders do (postscreen looks into its
+cache only for a client's sole connection, and takes the others for new). The load comes from two processes, one for the
+known clients and one for the strangers, on the same machine; the lines below the table say what CPU the latter took.
+
+Results as JSON go to var/flood.json, and if all four systems ran, the plot goes to docs/flood.svg.
 """
 
 import argparse

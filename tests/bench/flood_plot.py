@@ -87,8 +87,10 @@ def _write_above(panel: Axes, second: int, points: float, text: str) -> None:
 
 
 def _words(phase: Phase) -> str:
-    median = "" if phase.median is None else f", {phase.median * 1e3:,.1f} ms"
-    return f"{phase.served * 100:.0f} %{median}"
+    share = f"{phase.served * 100:.0f} %"
+    if phase.median is None:
+        return share
+    return f"{share}, {phase.median:.1f} s" if phase.median >= 1 else f"{share}, {phase.median * 1e3:.1f} ms"
 
 
 if __name__ == "__main__":

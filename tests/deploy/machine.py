@@ -101,7 +101,7 @@ class Machine:
             lambda: not (self._cgroup / "cgroup.events").read_text().startswith("populated 1"), "its processes' end"
         )
         for folder, _folders, _files in os.walk(self._cgroup, topdown=False):
-            os.rmdir(folder)
+            Path(folder).rmdir()
 
     def command(self, *words: str) -> list[str]:
         """A command line that runs these words in the machine, as root."""

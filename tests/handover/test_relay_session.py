@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from frontproxy.handover import relay_session
 from frontproxy.handover.relay_session import (
     CHUNK,
     CHUNKS,
@@ -107,19 +108,57 @@ def test_an_end_is_passed_on_after_what_was_owed() -> None:
         assert session.client.has_ended
 
 
-def test_a_busy_sender_is_read_a_few_chunks_at_a_time() -> None:
+def test_a_busy_sender_is_read_a_few_chunks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_session, "CHUNK", 1000)
+    with between_pairs() as (session, client, server):
+        client.send(bytes(CHUNKS * 1000 + 1))
+
+        assert carry(session.client, 1.0, to_the_end=False) == "more"
+        assert read_all(server) == CHUNKS * 1000
+        assert carry(session.client, 1.0, to_the_end=False) is None
+        assert read_all(server) == 1
+
+
+def test_an_end_counts_as_movement_only_once() -> None:
     with between_pairs() as (session, client, _server):
-        session.server.is_gone = True  # what it is sent is dropped, so nothing blocks
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK * CHUNKS)
-        offered = fill(client)
-        assert offered > CHUNK
+        client.shutdown(socket.SHUT_WR)
+        carry(session.client, 1.0, to_the_end=True)
 
-        turns = 1
-        while carry(session.client, 1.0, to_the_end=True) == "more":
-            turns += 1
+        assert carry(session.client, 9.0, to_the_end=True) is None
+        assert session.moved_at == 1.0
 
-        assert turns <= offered // CHUNK + 2
-        assert read_all(session.client.socket) == 0
+
+def test_a_client_that_ended_and_then_takes_no_more_ends_the_session_at_once() -> None:
+    with between_pairs() as (session, client, server):
+        client.shutdown(socket.SHUT_WR)
+        assert carry(session.client, 1.0, to_the_end=True) is None
+        fill(session.client.socket)
+        server.send(b"250 OK")
+        assert carry(session.server, 1.0, to_the_end=False) == "blocked"
+        client.close()
+
+        assert deliver(session.client, 1.0) == "over"
+
+
+def test_what_is_owed_to_a_side_that_was_reset_is_dropped() -> None:
+    with between_pairs() as (session, client, server):
+        fill(session.server.socket)
+        client.send(b"MAIL")
+        assert carry(session.client, 1.0, to_the_end=False) == "blocked"
+        server.close()  # with octets unread, which makes it a reset
+
+        assert carry(session.server, 1.0, to_the_end=True) is None
+        assert (session.server.unsent, session.why) == (b"", "server_reset")
+
+
+def test_the_time_for_the_greeting_begins_with_the_connection() -> None:
+    with between_pairs() as (session, _client, server):
+        session.stage, session.header = "connecting", b"PROXY"
+
+        assert introduce(session, 3.0)
+
+        assert (session.stage, session.moved_at) == ("greeting", 3.0)
+        assert server.recv(10) == b"PROXY"
 
 
 @pytest.mark.parametrize("who", ["client", "server"])

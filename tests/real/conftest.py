@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,8 @@ def build(folder: Path) -> Iterator[Callable[..., House]]:
     """Makes houses (not yet started) that are ended with the test, their smtpds included."""
     houses: list[House] = []
 
-    def build_one(config: str = CONFIG, *, descriptors: int = 0) -> House:
-        house = House(folder, config, descriptors=descriptors)
+    def build_one(config: str = CONFIG, **options: Any) -> House:
+        house = House(folder, config, **options)
         houses.append(house)
         return house
 

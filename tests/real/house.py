@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import smtplib
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ recipients = "recipients"
 """
 
 
+_AS_SYSTEMD = ["sh", "-c", 'exec 3<&0 </dev/null; exec env LISTEN_PID=$$ LISTEN_FDS=1 "$@"', "sh"]
+"""What makes standard input the first socket of socket activation for the command that follows."""
+
+
 def wait_for(happened: Any, what: str, deadline: float = DEADLINE) -> Any:
     """Ask `happened` again and again until it returns something true."""
     until = time.monotonic() + deadline
@@ -51,16 +56,33 @@ def wait_for(happened: Any, what: str, deadline: float = DEADLINE) -> Any:
 
 
 class House:
-    """One frontproxy process; `folder` holds its configuration, mail, history and log."""
+    """One frontproxy process; `folder` holds its configuration, mail, history and log.
 
-    def __init__(self, folder: Path, config: str = CONFIG, *, descriptors: int = 0) -> None:
+    `descriptors` is its limit of them; `first` is Python that its process runs before anything else, such as to shorten
+    a limit; `environment` are variables on top of ours; `door` is a listening socket that is passed to it as systemd
+    does.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: str = CONFIG,
+        *,
+        descriptors: int = 0,
+        first: str = "",
+        environment: Mapping[str, str] | None = None,
+        door: socket.socket | None = None,
+    ) -> None:
         self.folder = folder
         self._descriptors = descriptors
+        self._first = first
+        self._environment = {**os.environ, **(environment or {})}
+        self._door = door
         self.log_path = folder / "log"
         (folder / "recipients").write_text("user\nyou\n")
         self.write_config(config)
         self.process: subprocess.Popen[str]
-        self.port = 0
+        self.port = self.port_of_ipv6 = 0
 
     def write_config(self, text: str) -> None:
         """Replace config.toml."""
@@ -72,7 +94,8 @@ class House:
             self.process = subprocess.Popen(
                 self._command(),
                 cwd=self.folder,
-                stdin=subprocess.DEVNULL,
+                env=self._environment,
+                stdin=subprocess.DEVNULL if self._door is None else self._door.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -82,11 +105,15 @@ class House:
         assert ready, self.log()
         first = self.process.stdout.readline()
         assert "listens on" in first, self.log()
-        self.port = int(first.split("listens on")[1].split()[0].rpartition(":")[2].rstrip(","))
+        self.port, self.port_of_ipv6 = _port(r"\.\d+:(\d+)", first), _port(r"\]:(\d+)", first)
         return self
 
     def _command(self) -> list[str]:
         command = [sys.executable, "-m", "frontproxy", "run"]
+        if self._first:
+            command[1:3] = ["-c", f"{self._first}\nfrom frontproxy.__main__ import main\nmain()"]
+        if self._door is not None:
+            command = [*_AS_SYSTEMD, *command]
         if self._descriptors:
             return ["prlimit", f"--nofile={self._descriptors}:{self._descriptors}", *command]
         return command
@@ -125,14 +152,18 @@ class House:
 
     def connect(self, client: str = "127.0.0.1") -> socket.socket:
         """A connection from an address of our choice; nothing is said or read yet."""
-        connection = socket.create_connection(("127.0.0.1", self.port), DEADLINE, source_address=(client, 0))
+        connection = socket.create_connection(self._address_for(client), DEADLINE, source_address=(client, 0))
         connection.settimeout(DEADLINE)
         return connection
+
+    def _address_for(self, client: str) -> tuple[str, int]:
+        return ("::1", self.port_of_ipv6) if ":" in client else ("127.0.0.1", self.port)
 
     @contextmanager
     def smtp(self, client: str = "127.0.0.1") -> Iterator[smtplib.SMTP]:
         """An SMTP session from an address of our choice, ended with QUIT."""
-        session = smtplib.SMTP("127.0.0.1", self.port, "client.example.org", DEADLINE, source_address=(client, 0))
+        host, port = self._address_for(client)
+        session = smtplib.SMTP(host, port, "client.example.org", DEADLINE, source_address=(client, 0))
         try:
             yield session
             session.quit()
@@ -178,6 +209,12 @@ class House:
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code
+
+
+def _port(after: str, greeting: str) -> int:
+    """The first port that matches; 0 if there is none."""
+    found = re.search(after, greeting)
+    return int(found[1]) if found else 0
 
 
 def is_running(pid: int) -> bool:

@@ -39,7 +39,7 @@ _MAIN = {
     "alias_database": "",
     "mynetworks": "",
     "inet_protocols": "all",
-    "smtpd_relay_restrictions": "permit",
+    "smtpd_relay_restrictions": "reject_unauth_destination",
     "smtpd_peername_lookup": "no",
     "smtpd_tls_security_level": "none",
     "smtp_dns_support_level": "disabled",
