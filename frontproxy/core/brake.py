@@ -47,6 +47,8 @@ class Brake:
             self._bad = self._bad * keep + (self._recent[0] is not None)
             self._all = self._all * keep + 1
         self._recent.append(client if bad else None)
+        if not bad and not self.on:
+            return False  # it takes a bad session to pull it
         before, self.on = self.on, self._is_pulled()
         return self.on != before
 

@@ -4,6 +4,7 @@ What is our own trouble (4xx, a full queue, an end of ours) counts nothing, nor 
 said. What a session adds is bounded by `GOOD_LIMIT` and `BAD_LIMIT`, whatever its feed claims.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from frontproxy.wire.outcome_line import OutcomeLine
@@ -30,33 +31,28 @@ def weigh(outcome: OutcomeLine, *, forwarder: bool = False) -> Weight:
     """What the session counts. From a `forwarder` verdicts on content count a tenth."""
     share = _FORWARDER_SHARE if forwarder else 1.0
     kept = 1.0 - share if outcome.content_refused else 1.0  # refused content takes the session's good back
-    causes = [
-        *_of_mail(outcome),
-        *_of_recipients(outcome),
-        *_of_manners(outcome),
-        *_of_end(outcome),
-        Weight(
-            0.0,
-            2.0 * share * outcome.content_refused,
-            _counted(outcome.content_refused, "message") + " refused for the content",
-        ),
-    ]
+    causes = [*_of_mail(outcome), *_of_recipients(outcome), *_of_manners(outcome), *_of_end(outcome)]
+    if outcome.content_refused:
+        text = _counted(outcome.content_refused, "message") + " refused for the content"
+        causes.append(Weight(0.0, 2.0 * share * outcome.content_refused, text))
     good = min(GOOD_LIMIT, sum(cause.good for cause in causes)) * kept
     bad = min(BAD_LIMIT, sum(cause.bad for cause in causes))
     return Weight(good, bad, ", ".join(cause.text for cause in causes if cause.good * kept or cause.bad))
 
 
-def _of_mail(outcome: OutcomeLine) -> list[Weight]:
-    unverified = min(outcome.unverified, outcome.messages)
-    verified = outcome.messages - unverified
-    return [
-        Weight(1.0 + 0.25 * (verified - 1) if verified else 0.0, 0.0, _counted(verified, "message") + " accepted"),
-        Weight(0.2 * unverified, 0.0, _counted(unverified, "message") + " for unverified recipients"),
-        Weight(1.0 if outcome.auth_good else 0.0, 0.0, "authenticated"),
-    ]
+def _of_mail(outcome: OutcomeLine) -> Iterator[Weight]:
+    if outcome.messages:
+        unverified = min(outcome.unverified, outcome.messages)
+        verified = outcome.messages - unverified
+        if verified:
+            yield Weight(1.0 + 0.25 * (verified - 1), 0.0, _counted(verified, "message") + " accepted")
+        if unverified:
+            yield Weight(0.2 * unverified, 0.0, _counted(unverified, "message") + " for unverified recipients")
+    if outcome.auth_good:
+        yield Weight(1.0, 0.0, "authenticated")
 
 
-def _of_recipients(outcome: OutcomeLine) -> list[Weight]:
+def _of_recipients(outcome: OutcomeLine) -> Iterator[Weight]:
     unknown = max(0, outcome.refused - outcome.relay - outcome.policy)
     further = max(0, unknown - 1)
     if outcome.messages:  # a message excuses guesses; a recipient that was never sent anything does not
@@ -65,30 +61,32 @@ def _of_recipients(outcome: OutcomeLine) -> list[Weight]:
         bad = 0.2 * min(unknown, 1) + 1.0 * further
         if outcome.null_sender:
             bad *= 0.1  # bounces for a forged sender: its victim, not its author
-    return [
-        Weight(0.0, bad, _counted(unknown, "unknown recipient")),
-        Weight(0.0, 1.0 * outcome.relay, _counted(outcome.relay, "relay attempt")),
-        Weight(0.0, 0.3 * outcome.policy, _counted(outcome.policy, "recipient") + " refused by policy"),
-    ]
+    if bad:
+        yield Weight(0.0, bad, _counted(unknown, "unknown recipient"))
+    if outcome.relay:
+        yield Weight(0.0, 1.0 * outcome.relay, _counted(outcome.relay, "relay attempt"))
+    if outcome.policy:
+        yield Weight(0.0, 0.3 * outcome.policy, _counted(outcome.policy, "recipient") + " refused by policy")
 
 
-def _of_manners(outcome: OutcomeLine) -> list[Weight]:
-    # The lines of an HTTP request are bad commands too; they are not counted twice.
-    commands = 0 if outcome.http else outcome.bad_commands
-    return [
-        Weight(0.0, 1.0 if outcome.early else 0.0, "talked before the greeting"),
-        Weight(0.0, 3.0 if outcome.http else 0.0, "spoke HTTP"),
-        Weight(0.0, min(2.0, 0.5 * max(0, commands - 2)), _counted(commands, "bad command")),
-        Weight(0.0, 0.5 * max(0, outcome.auth_failed - 2), _counted(outcome.auth_failed, "failed authentication")),
-    ]
+def _of_manners(outcome: OutcomeLine) -> Iterator[Weight]:
+    if outcome.early:
+        yield Weight(0.0, 1.0, "talked before the greeting")
+    if outcome.http:  # the lines of an HTTP request are bad commands too; they are not counted twice
+        yield Weight(0.0, 3.0, "spoke HTTP")
+    elif outcome.bad_commands > 2:
+        bad = min(2.0, 0.5 * (outcome.bad_commands - 2))
+        yield Weight(0.0, bad, _counted(outcome.bad_commands, "bad command"))
+    if outcome.auth_failed > 2:
+        failed = _counted(outcome.auth_failed, "failed authentication")
+        yield Weight(0.0, 0.5 * (outcome.auth_failed - 2), failed)
 
 
-def _of_end(outcome: OutcomeLine) -> list[Weight]:
+def _of_end(outcome: OutcomeLine) -> Iterator[Weight]:
     if outcome.end == "timeout" and not outcome.stress and outcome.stage != "data":
-        return [Weight(0.0, 0.3, "timed out")]
-    if outcome.end == "lost" and outcome.refused and not outcome.recipients and not outcome.messages:
-        return [Weight(0.0, 0.3, "left after refused recipients")]
-    return []
+        yield Weight(0.0, 0.3, "timed out")
+    elif outcome.end == "lost" and outcome.refused and not outcome.recipients and not outcome.messages:
+        yield Weight(0.0, 0.3, "left after refused recipients")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -8,11 +8,11 @@ a loopback address only, so those on TCP listen on 0.0.0.0.
 - Postfix alone: one smtpd service of 50 processes, STRESS_README's "stress-adaptive".
 - postscreen: the pregreet test on, with `drop` as its action, so that an early talker is gone at once; its limits as
   shipped. It gives clients to one smtpd service of 50 processes, which adapts as well.
-- HAProxy: `maxconn 50` for the server, so that HAProxy and not Postfix holds those who wait; a stick table limits each
-  address to 20 connections at a time and 120 a minute, generous for a mail server, and an address that came ten times
-  in the last minute goes to the head of the line; time-outs as long as SMTP's, but who has waited for the server for 5
-  s is let go (with 30 s the line is longer, and fewer known clients were served). It sends PROXY v2 to one smtpd
-  service of 50 processes, which adapts.
+- HAProxy: `maxconn 50` for the server, so that HAProxy and not Postfix holds those who wait, for 30 s at most; a stick
+  table limits each address to 20 connections at a time and 120 a minute, generous for a mail server, and an address
+  that came ten times in the last minute goes to the head of the line (without this hardly any known client was served;
+  letting those go who waited for 5 s, half of them). Other time-outs are as long as SMTP's. It sends PROXY v2 to one
+  smtpd service of 50 processes, which adapts.
 - frontproxy: 30 nice processes, for friends only, and 20 hostile, both adapting; its milter is all it learns from. The
   rest is as shipped.
 """
@@ -30,9 +30,10 @@ _ANY = "0.0.0.0"
 _PROCESSES = 50
 _NICE = 30
 _HAPROXY = (
+    "timeout queue 30s",
     f"default-server maxconn {_PROCESSES}",
-    "tcp-request content set-priority-class int(-10) if { sc0_conn_rate ge 10 }",
     "tcp-request connection reject if { sc0_conn_cur gt 20 } || { sc0_conn_rate gt 120 }",
+    "tcp-request content set-priority-class int(-10) if { sc0_conn_rate ge 10 }",
 )
 _FRONTPROXY = """
 [listen]

@@ -87,7 +87,7 @@ class Load:
         while self.sent < sessions or not self.enough.is_set():
             try:
                 smtp_source(house.port, "-s", "5", "-m", str(BATCH))
-            except subprocess.CalledProcessError:
+            except subprocess.SubprocessError:
                 self.failed_batches += 1
             self.sent += BATCH
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ recipients = "recipients"
 
 _AS_SYSTEMD = ["sh", "-c", 'exec 3<&0 </dev/null; exec env LISTEN_PID=$$ LISTEN_FDS=1 "$@"', "sh"]
 """What makes standard input the first socket of socket activation for the command that follows."""
+_NOBODY = 65534, 65534
+"""User and group of a program that has no rights."""
 
 
 def wait_for(happened: Any, what: str, deadline: float = DEADLINE) -> Any:
@@ -60,7 +62,7 @@ class House:
 
     `descriptors` is its limit of them; `first` is Python that its process runs before anything else, such as to shorten
     a limit; `environment` are variables on top of ours; `door` is a listening socket that is passed to it as systemd
-    does.
+    does; with `groups` it runs as the user nobody without any right, a member of these groups and of no other.
     """
 
     def __init__(
@@ -72,12 +74,16 @@ class House:
         first: str = "",
         environment: Mapping[str, str] | None = None,
         door: socket.socket | None = None,
+        groups: Sequence[str] | None = None,
     ) -> None:
         self.folder = folder
         self._descriptors = descriptors
         self._first = first
         self._environment = {**os.environ, **(environment or {})}
         self._door = door
+        self._groups = groups
+        if groups is not None:
+            os.chown(folder, *_NOBODY)
         self.log_path = folder / "log"
         (folder / "recipients").write_text("user\nyou\n")
         self.write_config(config)
@@ -114,6 +120,10 @@ class House:
             command[1:3] = ["-c", f"{self._first}\nfrom frontproxy.__main__ import main\nmain()"]
         if self._door is not None:
             command = [*_AS_SYSTEMD, *command]
+        if self._groups is not None:
+            user, group = _NOBODY
+            groups = f"--groups={','.join(self._groups)}" if self._groups else "--clear-groups"
+            command = ["setpriv", f"--reuid={user}", f"--regid={group}", groups, "--no-new-privs", *command]
         if self._descriptors:
             return ["prlimit", f"--nofile={self._descriptors}:{self._descriptors}", *command]
         return command

@@ -25,6 +25,11 @@ PACKAGES = {
     "ip": "iproute2",
     "ss": "iproute2",
     "systemd-analyze": "systemd",
+    "systemctl": "systemd",
+    "useradd": "passwd",
+    "nsenter": "util-linux",
+    "unshare": "util-linux",
+    "pivot_root": "util-linux",
 }
 """The Debian package of each program."""
 _SBIN = "/usr/sbin"

@@ -255,6 +255,9 @@ def _signal_group(group: int, number: int) -> None:
 
 
 def smtp_source(port: int, *options: str) -> None:
-    """Send mail with Postfix' own load generator; `options` as in smtp-source(1). Raises if a session failed."""
+    """Send mail with Postfix' own load generator; `options` as in smtp-source(1).
+
+    Raises subprocess.SubprocessError if a session failed, or if all that takes two minutes.
+    """
     program = find("smtp-source") or "smtp-source"
-    subprocess.run([program, "-t", f"user@{DOMAIN}", *options, f"127.0.0.1:{port}"], check=True, timeout=600)
+    subprocess.run([program, "-t", f"user@{DOMAIN}", *options, f"127.0.0.1:{port}"], check=True, timeout=120)

@@ -1,0 +1,233 @@
+"""Relayed sessions in trouble: servers that are silent, slow, gone or rude, clients that reset or vanish."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import reset
+from tests.real.house import CONFIG, House, wait_for
+from tests.real.need import need
+from tests.real.ports import Port
+from tests.real.postfix import PROGRAMS, Postfix, smtpd
+from tests.real.receivers import (
+    FRIEND,
+    STRANGER,
+    Receiver,
+    hang_up,
+    read_slowly,
+    relayed_to,
+    reset_in_the_message,
+    say_nothing,
+    take_mail,
+)
+from tests.real.test_notices import Elsewhere, run
+
+pytestmark = pytest.mark.real
+
+SHORT_LIMITS = (
+    "from frontproxy.handover import relay_session as limits; limits.GREETING_LIMIT = limits.LINGER_LIMIT = 1"
+)
+TO_DATA = [
+    b"EHLO client.example.org\r\n",
+    b"MAIL FROM:<me@example.org>\r\n",
+    b"RCPT TO:<user@example.com>\r\n",
+    b"DATA\r\n",
+]
+STEPS = [*TO_DATA, b"Subject: cut off\r\n\r\nHello", b"\r\n.\r\n"]
+FALLBACK = '[pool.other]\nbackends = ["{}"]\nhandover_wait = "20s"\n'
+
+
+def pool(house: House, name: str = "all") -> dict[str, Any]:
+    """What `status` tells about a pool."""
+    return next(pool for pool in house.ask("status")["pools"] if pool["name"] == name)
+
+
+def wait_until_free(house: House) -> None:
+    """No place of any pool is taken any more."""
+    wait_for(lambda: not any(pool["taken"] for pool in house.ask("status")["pools"]), "all places free")
+
+
+def begin_message(client: socket.socket) -> None:
+    """Take a session to the point where the message itself is sent."""
+    assert client.recv(4096).startswith(b"220 ")
+    for command in TO_DATA:
+        client.sendall(command)
+        assert client.recv(4096)[:1] in b"23"
+
+
+@pytest.mark.parametrize("behave", [say_nothing, hang_up])
+def test_where_one_server_never_greets_another_one_does(
+    build: Callable[..., House], behave: Callable[[socket.socket], None]
+) -> None:
+    with Receiver(behave) as bad, Receiver(take_mail) as good:
+        house = build(relayed_to(bad.backend, good.backend), first=SHORT_LIMITS).start()
+
+        house.deliver(FRIEND)
+
+        assert bad.sessions, "the first one was tried first"
+        (line,) = house.events("handover_failed", backend=bad.backend)
+        assert ("closed before its greeting" if behave is hang_up else "no greeting in 1 s") in line
+        wait_until_free(house)
+
+
+@pytest.mark.parametrize("behave", [say_nothing, hang_up])
+def test_where_no_server_greets_the_client_gets_a_421(
+    build: Callable[..., House], behave: Callable[[socket.socket], None]
+) -> None:
+    with Receiver(behave) as bad:
+        house = build(relayed_to(bad.backend), first=SHORT_LIMITS).start()
+
+        with house.connect(FRIEND) as client:
+            assert client.recv(4096).startswith(b"421 4.3.2 ")
+            assert client.recv(4096) == b""
+
+        assert pool(house)["backends"][0]["down"]
+        wait_until_free(house)
+
+
+def test_a_server_that_is_not_there_leaves_it_to_the_fallback(build: Callable[..., House]) -> None:
+    with Port() as nobody, Receiver(take_mail) as other:
+        config = relayed_to(f"tcp:{nobody}?proxy=none").replace("[pool.all]", '[pool.all]\nfallback = "other"')
+        house = build(config + FALLBACK.format(other.backend)).start()
+
+        house.deliver(FRIEND)
+
+        assert house.events("handover", client=FRIEND, pool="other")
+        assert pool(house)["backends"][0]["down"] == f"{nobody}: Connection refused"
+        wait_for(lambda: any("is down" in alarm for alarm in house.ask("status")["alarms"]), "the alarm")
+
+
+def test_a_server_that_resets_in_the_message_ends_the_session_and_frees_the_place(build: Callable[..., House]) -> None:
+    with Receiver(reset_in_the_message) as receiver:
+        house = build(relayed_to(receiver.backend)).start()
+        with house.connect(FRIEND) as client:
+            begin_message(client)
+            client.sendall(b"Subject: hello\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(4096) == b""
+
+        assert wait_for(lambda: house.events("relayed", end="server_reset"), "its line in the log")
+        wait_until_free(house)
+
+
+def test_servers_that_read_an_octet_a_second_cost_no_memory_and_no_other_session(build: Callable[..., House]) -> None:
+    with Receiver(read_slowly) as slow, Receiver(take_mail) as other, contextlib.ExitStack() as clients:
+        config = relayed_to(slow.backend).replace("sessions = 20", 'sessions = 10\nfallback = "other"')
+        house = build(config + FALLBACK.format(other.backend)).start()
+        before = resident(house)
+        sent = 0
+        for _ in range(10):
+            client = clients.enter_context(house.connect(FRIEND))
+            begin_message(client)
+            sent += send_until_blocked(client)
+
+        assert sent > 10_000_000, "mostly into the kernel's buffers"
+        assert resident(house) - before < 5_000_000
+        assert pool(house)["taken"] == 10
+        for _ in range(5):
+            house.deliver(FRIEND)
+        assert len(house.events("handover", pool="other")) == 5
+        assert pool(house)["taken"] == 10
+
+
+def send_until_blocked(client: socket.socket) -> int:
+    """Send until nobody has taken an octet for a moment; how many went."""
+    client.settimeout(0.2)
+    sent = 0
+    with contextlib.suppress(TimeoutError):
+        while True:
+            sent += client.send(b"x" * 65536)
+    return sent
+
+
+def resident(house: House) -> int:
+    """Octets of memory that it has now."""
+    pages = Path(f"/proc/{house.process.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_relayed_clients_that_reset_at_any_step_leave_nothing_behind(build: Callable[..., House]) -> None:
+    with Receiver(take_mail) as receiver:
+        house = build(relayed_to(receiver.backend)).start()
+
+        reset_at_every_step(house)
+
+        assert house.events("relayed", end="client_reset")
+        wait_for(lambda: all(end.fileno() == -1 for end in receiver.sessions), "the end of all sessions at the server")
+
+
+def test_passed_clients_that_reset_at_any_step_leave_nothing_behind(build: Callable[..., House]) -> None:
+    house = build(CONFIG).start()
+    assert house.ask("pin 127.1.0.0/16 nice")["ok"]
+
+    reset_at_every_step(house)
+
+
+def reset_at_every_step(house: House) -> None:
+    """Clients of either kind reset after the greeting or later, or before it; all is as it was then."""
+    for client in (FRIEND, STRANGER):
+        house.deliver(client)
+    wait_until_free(house)
+    before = descriptors(house)
+    for name in (FRIEND, STRANGER):
+        reset(house.connect(name))
+        for number in range(len(STEPS) + 1):
+            client = house.connect(name)
+            assert client.recv(4096).startswith(b"220 ")
+            for step in STEPS[:number]:
+                client.sendall(step)
+                if step in TO_DATA:
+                    client.recv(4096)
+            reset(client)
+
+    wait_until_free(house)
+    wait_for(lambda: descriptors(house) <= before, f"no more than {before} descriptors again")
+    assert house.ask("status")["waiting_room"]["waiting"] == 0
+    house.deliver(FRIEND)
+    assert not house.events("bug")
+    assert "Traceback" not in house.log()
+
+
+def descriptors(house: House) -> list[int]:
+    """How many descriptors each of its processes has open."""
+    return [len(os.listdir(f"/proc/{pid}/fd")) for pid in [house.process.pid, *house.servers()]]
+
+
+@pytest.fixture
+def elsewhere() -> Any:
+    need("ip", "nft", *PROGRAMS, root=True)
+    with contextlib.closing(Elsewhere()) as elsewhere:
+        yield elsewhere
+
+
+def test_a_client_that_vanishes_behind_the_relay_is_let_go_when_its_server_does(
+    elsewhere: Elsewhere, build: Callable[..., House]
+) -> None:
+    def vanish() -> None:
+        run("ip", "link", "set", "lo", "up")
+        service = smtpd("mail", smtpd_upstream_proxy_protocol="haproxy", smtpd_timeout="2s")
+        with Postfix(service) as postfix:
+            house = build(relayed_to(f"tcp:127.0.0.1:{postfix.port('mail')}?proxy=v2"), first=SHORT_LIMITS).start()
+            with house.connect(FRIEND) as client:
+                assert client.recv(4096).startswith(b"220 ")
+                drop_all_of(client)
+                assert pool(house)["taken"] == 1
+
+                wait_until_free(house)
+
+            assert house.events("relayed", client=FRIEND)
+            wait_for(lambda: f"timeout after CONNECT from unknown[{FRIEND}]" in postfix.log(), "Postfix' timeout")
+
+    elsewhere.do(vanish)
+
+
+def drop_all_of(client: socket.socket) -> None:
+    """Nothing comes from this client any more, nothing reaches it, and it does not say so."""
+    port = client.getsockname()[1]
+    run("nft", "add table inet gone; add chain inet gone in { type filter hook input priority 0; }")
+    run("nft", f"add rule inet gone in tcp sport {port} drop; add rule inet gone in tcp dport {port} drop")
