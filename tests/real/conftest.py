@@ -13,6 +13,15 @@ import pytest
 from tests.real.house import CONFIG, House, is_running, wait_for
 from tests.real.install import find
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder are real ones, which `make check` leaves out."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.real)
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:

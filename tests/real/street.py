@@ -1,18 +1,21 @@
 """A frontproxy without rights in front of a real Postfix, which it reaches by descriptors alone.
 
-Clients of 127.1.0.0/16 and ::1 are friends by a list; all others are strangers.
+Clients of 127.1.0.0/16 and ::1 are pinned to the pool nice and so as good as friends; all others are strangers.
 """
 
+import functools
 import smtplib
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
+import pytest
+
 from tests.real.house import DEADLINE, House, wait_for
-from tests.real.install import find
 from tests.real.need import need
 from tests.real.postfix import DOMAIN, PROGRAMS, Postfix
 
@@ -35,28 +38,38 @@ handover_wait = "20s"
 backends = ["pass:{hostile}"]
 per_client = 50
 handover_wait = "20s"
+patience = "1s"
 {more}
-"""
-_FRIENDS = """
-[[list]]
-name = "friends"
-kind = "points"
-networks = ["127.1.0.0/16", "::1/128"]
-points = 20
 """
 
 
 def config(
-    postfix: Postfix, nice: str = "", *, address: str = "127.0.0.1:0", pause: str = "200ms", more: str = _FRIENDS
+    postfix: Postfix, nice: str = "", *, address: str = "127.0.0.1:0", pause: str = "200ms", more: str = ""
 ) -> str:
     """A pool for each of the services nice and hostile; `nice` are further lines of the first, `more` of the file."""
     paths = {name: postfix.pass_path(name) for name in ("nice", "hostile")}
     return _CONFIG.format(address=address, pause=pause, nice_lines=nice, more=more, **paths)
 
 
+def move_in(build: Callable[..., House], text: str, *, groups: Sequence[str] = (GROUP,), **options: Any) -> House:
+    """A running frontproxy without rights, in these groups; `options` as for a House."""
+    house = build(text, groups=groups, **options).start()
+    for friends in ("127.1.0.0/16", "::1"):
+        assert house.ask(f"pin {friends} nice")["ok"]
+    return house
+
+
 def need_street() -> None:
     """End the test here unless this machine can have such a street."""
     need(*PROGRAMS, "setpriv", root=True)
+    if not _nobody_can_run_us():
+        pytest.skip("the user nobody may not read this Python")
+
+
+@functools.cache
+def _nobody_can_run_us() -> bool:
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", "import frontproxy"]
+    return subprocess.run(command, cwd="/", capture_output=True, check=False).returncode == 0
 
 
 def pool(house: House, name: str = "nice") -> dict[str, Any]:

@@ -7,8 +7,6 @@ import pytest
 
 from tests.real.house import CONFIG, DEADLINE, House, wait_for
 
-pytestmark = pytest.mark.real
-
 ROOMY = CONFIG.replace("[pool.hostile]", '[pool.hostile]\nper_client = 20\npatience = "60s"')
 
 

@@ -8,8 +8,6 @@ import pytest
 
 from tests.real.house import House, wait_for
 
-pytestmark = pytest.mark.real
-
 FRIEND = "127.1.0.1"
 FOE = "127.64.0.1"
 

@@ -16,8 +16,6 @@ from tests.fakes import tcp_pair
 from tests.real.house import DEADLINE, wait_for
 from tests.real.need import need
 
-pytestmark = pytest.mark.real
-
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 
 

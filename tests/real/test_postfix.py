@@ -14,8 +14,6 @@ from tests.real.need import need
 from tests.real.postfix import PROGRAMS, Postfix, passed, postscreen, smtp_source, smtpd
 from tests.real.servers import HAPROXY, NGINX, HaProxy, Nginx, NginxReceiver
 
-pytestmark = pytest.mark.real
-
 
 @pytest.fixture(autouse=True)
 def _needs() -> None:

@@ -2,8 +2,6 @@
 
 import random
 
-import pytest
-
 from backends.smtpd.events import Send
 from backends.smtpd.personality import Personality
 from tests.smtpd.scripts import Played, personality, protocol
@@ -85,7 +83,6 @@ def _play(packets: list[bytes], manners: Personality) -> Played:
     return played
 
 
-@pytest.mark.real
 def test_random_streams_end_in_order() -> None:
     chance = random.Random(_SEED)
     manners = [personality("nice", message_size_limit=500), personality("hostile", stress=True, message_size_limit=500)]

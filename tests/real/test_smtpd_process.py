@@ -17,8 +17,6 @@ import pytest
 
 from frontproxy.wire import outcome_line, pass_protocol
 
-pytestmark = pytest.mark.real
-
 _ROOT = Path(__file__).parent.parent.parent
 _MESSAGE = "Subject: hello\r\n\r\nHello Ned\r\n"
 

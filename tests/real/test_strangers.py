@@ -13,8 +13,6 @@ import pytest
 
 from tests.real.house import CONFIG, House, wait_for
 
-pytestmark = pytest.mark.real
-
 FRIEND = "127.1.0.1"
 PATIENT = CONFIG.replace('pause = "200ms"', 'pause = "1s"')
 

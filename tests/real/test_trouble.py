@@ -12,8 +12,6 @@ import pytest
 
 from tests.real.house import CONFIG, DEADLINE, House, is_running, wait_for
 
-pytestmark = pytest.mark.real
-
 FRIEND = "127.1.0.1"
 
 

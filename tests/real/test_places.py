@@ -1,0 +1,162 @@
+"""Places of sessions that Postfix has: held as long as a process of its has the client, and not a moment longer."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.real.house import House, wait_for
+from tests.real.need import need
+from tests.real.postfix import Postfix, passed
+from tests.real.street import (
+    FRIEND,
+    MESSAGE,
+    OTHER_FRIEND,
+    config,
+    dialog,
+    fitness,
+    move_in,
+    need_street,
+    pool,
+    send,
+    taken,
+)
+from tests.real.test_notices import Elsewhere, run
+
+pytestmark = pytest.mark.real
+
+WITHOUT_NOTICES = """
+from frontproxy.handover import kernel_notices
+def open_none():
+    raise kernel_notices.NoNotices("this kernel is silent")
+kernel_notices.KernelNotices.open = open_none
+"""
+
+
+@pytest.fixture(autouse=True)
+def _needs() -> None:
+    need_street()
+
+
+@pytest.fixture
+def postfix() -> Iterator[Postfix]:
+    with Postfix(passed("nice"), passed("hostile")) as postfix:
+        yield postfix
+
+
+def counted(house: House) -> str:
+    """How places are counted, as `status` tells it."""
+    return str(house.ask("status")["places"]["counted"])
+
+
+def let_a_handover_be_noticed(house: House, client: str = OTHER_FRIEND) -> None:
+    """A whole session from its handover to its end: whatever was passed before it has been seen to be taken."""
+    before = pool(house)["taken"]
+    with dialog(house, client):
+        taken(house, before + 1)
+    taken(house, before)
+
+
+def test_a_session_keeps_its_place_until_its_client_has_left(postfix: Postfix, build: Callable[..., House]) -> None:
+    house = move_in(build, config(postfix))
+    with dialog(house) as session:
+        for _ in range(3):
+            let_a_handover_be_noticed(house)
+        assert pool(house)["taken"] == 1
+        assert counted(house) == "exactly"
+        assert house.ask("status")["places"]["watched"] == 1
+        session.quit()
+        taken(house, 0)
+
+
+def test_a_client_that_resets_leaves_its_place(postfix: Postfix, build: Callable[..., House]) -> None:
+    house = move_in(build, config(postfix, "sessions = 1"))
+    for _ in range(3):
+        with dialog(house):
+            taken(house, 1)
+        taken(house, 0)
+    assert house.ask("status")["places"]["watched"] == 0
+
+
+def test_the_end_of_an_smtpd_frees_its_place(postfix: Postfix, build: Callable[..., House]) -> None:
+    house = move_in(build, config(postfix))
+    with dialog(house):
+        taken(house, 1)
+        (pid,) = postfix.smtpd_pids("nice")
+        run("kill", "-KILL", str(pid))
+        taken(house, 0)
+
+
+def test_a_new_frontproxy_begins_with_all_places_free(postfix: Postfix, build: Callable[..., House]) -> None:
+    """It cannot know what Postfix has from its predecessor; Postfix' own limit holds."""
+    house = move_in(build, config(postfix, "sessions = 1"))
+    with dialog(house) as session:
+        house.stop()
+        house.start()
+
+        assert pool(house)["taken"] == 0
+        send(house, OTHER_FRIEND)
+        assert session.data(MESSAGE)[0] == 250
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    """A network of our own, where packets can be lost."""
+    need("ip", "nft", root=True)
+    with closing(Elsewhere()) as elsewhere:
+        elsewhere.do(lambda: run("ip", "link", "set", "lo", "up"))
+        yield elsewhere
+
+
+def lose_all(port: int) -> None:
+    """No packet reaches this port or comes from it any more."""
+    run("nft", "add table inet gone; add chain inet gone in { type filter hook input priority 0; }")
+    run("nft", f"add rule inet gone in tcp dport {port} drop; add rule inet gone in tcp sport {port} drop")
+
+
+def state_of_the_server_side(port: int) -> str:
+    """Of the connection whose client has this port, and the process that holds it."""
+    command = ["ss", "-Htanp", f"dport = :{port}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_client_that_vanished_leaves_its_place_when_postfix_gives_up(
+    elsewhere: Elsewhere, build: Callable[..., House]
+) -> None:
+    def vanish() -> None:
+        with Postfix(passed("nice", smtpd_timeout="3s"), passed("hostile")) as postfix:
+            house = move_in(build, config(postfix, "sessions = 1"))
+            with dialog(house) as session:
+                assert session.sock is not None
+                port = session.sock.getsockname()[1]
+                taken(house, 1)
+                lose_all(port)
+
+                wait_for(lambda: "timeout after RCPT from unknown" in postfix.log(), "Postfix' patience to end")
+                taken(house, 0)
+                (left,) = state_of_the_server_side(port).splitlines()
+                assert left.startswith("FIN-WAIT-1"), "the kernel still keeps the socket"
+                assert "users:" not in left
+                send(house, OTHER_FRIEND)
+
+    elsewhere.do(vanish)
+
+
+def test_without_notices_of_the_kernel_mail_goes_on_and_status_says_why(
+    postfix: Postfix, build: Callable[..., House]
+) -> None:
+    house = move_in(build, config(postfix, "sessions = 1"), first=WITHOUT_NOTICES)
+
+    assert counted(house) == "until taken"
+    assert house.ask("status")["places"]["why"] == "this kernel is silent"
+    text = "places are counted only until a server takes the session: this kernel is silent"
+    assert text in house.log()
+    with dialog(house) as session:
+        taken(house, 0)
+        send(house, OTHER_FRIEND)
+        assert session.data(MESSAGE)[0] == 250
+    wait_for(lambda: len(re.findall("status=sent", postfix.log())) == 2, "both messages delivered")
+    assert len(house.events("handover", pool="nice", client=FRIEND)) == 1
+    fitness(house)
