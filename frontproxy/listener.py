@@ -54,7 +54,6 @@ async def listen(proxy: Proxy, door: socket, spare: SpareDescriptors, strangers:
             shortage = _accept_batch(door, entrance, strangers)
             if shortage is None:
                 spare.hold()
-                await trio.lowlevel.checkpoint()
             else:
                 await _mend(proxy, entrance, shortage, spare)
     finally:

@@ -41,15 +41,23 @@ class Proxy:
         self.room = WaitingRoom(setup.config.listen.waiting_room)
         self.counters: Counter[str] = Counter()
         self.started = clock.now()
-        self._ids = (f"{int(self.started):x}-{number:x}" for number in count(1))
+        prefix = f"{int(self.started):x}"
+        self._ids = (f"{prefix}-{number:x}" for number in count(1))
 
     def open_session(
-        self, sock: socket, peer: tuple[str, int], server: tuple[str, int], *, health_check: bool = False
+        self,
+        sock: socket,
+        peer: tuple[str, int],
+        server: tuple[str, int] | None = None,
+        *,
+        health_check: bool = False,
     ) -> Session:
-        """A session for a connection just accepted, counted and judged. Raises AddressError for a peer without one.
+        """A session for a connection just accepted, counted and judged.
 
-        `health_check`: a proxy in front of us only looks whether we serve.
+        The client has come to `server`, which is the address of the socket where nobody tells another. `health_check`:
+        a proxy in front of us only looks whether we serve. Raises OSError or AddressError if nobody is there.
         """
+        server_address, server_port = server or sock.getsockname()[:2]
         now = time.monotonic()
         packed = address.pack(peer[0])
         client = address.client_of(packed)
@@ -63,45 +71,47 @@ class Proxy:
             client=client,
             address=text,
             port=peer[1],
-            server=(address.unpack(address.pack(server[0])), server[1]),
+            server=(address.plain(server_address), server_port),
             accepted=now,
             verdict=scoring.health_check(text, self.setup.config) if health_check else self.judge_guarded(packed, text),
+            is_direct=server is None,
         )
 
     def judge(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
         """The verdict on a client, from what is at hand. It changes nothing and waits for nothing."""
-        config = self.setup.config
-        now = time.monotonic()
+        setup = self.setup
+        config = setup.config
         wall = self.clock.now()
         client = address.client_of(packed)
-        listed = self.setup.lists_of(packed)
-        place = self.setup.geo.find(text)
+        listed = setup.lists_of(packed)
+        place = setup.geo.find(text)
         records = self.memory.recall(Keys(client, address.network_of(packed), place.asn))
-        recollection = history.recollect(*records, now=wall, forgetting=self.setup.forgetting)
-        open_sessions, rate = self.census.open_sessions(client), self.census.rate(client, now)
-        returned = self.census.has_returned(client, now)
-        known = evidence.Evidence(
+        recollection = history.recollect(*records, now=wall, forgetting=setup.forgetting)
+        crowd = self.census.of(client, time.monotonic())
+        reasons = recollection.reasons
+        if listed:
+            reasons += evidence.from_lists(listed)
+        if config.networks:
+            reasons += evidence.from_place(place.asn, place.country, config.networks)
+        reasons += evidence.from_census(crowd.open_sessions, crowd.rate, config.points)
+        if early or crowd.returned:
+            reasons += evidence.from_manners(early=early, returned=crowd.returned, points=config.points)
+        found = evidence.Evidence(
             address=text,
-            reasons=(
-                *recollection.reasons,
-                *evidence.from_lists(listed),
-                *evidence.from_place(place.asn, place.country, config.networks),
-                *evidence.from_census(open_sessions, rate, config.points),
-                *evidence.from_manners(early=early, returned=returned, points=config.points),
-            ),
+            reasons=reasons,
             lists=listed,
             known=recollection.known,
             early=early,
             asn=place.asn,
             country=place.country,
-            open_sessions=open_sessions,
-            rate=rate,
+            open_sessions=crowd.open_sessions,
+            rate=crowd.rate,
         )
         pin = self.pins.find(packed, wall)
         if pin is not None and pin.pool not in self.pools:
             pin = None
         weather = scoring.Weather(self.pools.stressed, self.pools.open_in)
-        return scoring.judge(known, config, pin=pin, weather=weather)
+        return scoring.judge(found, config, pin=pin, weather=weather)
 
     def judge_guarded(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
         """The verdict; a stranger's if judging itself fails, which is a bug and goes into the log."""

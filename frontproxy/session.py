@@ -4,8 +4,6 @@ Settled clients pass synchronously: no task, no pause, no look-up. Only a strang
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from socket import socket
 
 import trio
@@ -27,26 +25,28 @@ def arrive(
     server: tuple[str, int] | None = None,
     health_check: bool = False,
 ) -> None:
-    """A client has come to `server`, which is the address of the socket where nobody tells another.
+    """A client has come (see `Proxy.open_session`). The socket is ours from here on.
 
-    The socket is ours from here on. Raises OSError or AddressError if there is nobody at its other end.
+    Raises OSError or AddressError if there is nobody at its other end.
     """
-    session = proxy.open_session(sock, peer, server or sock.getsockname()[:2], health_check=health_check)
-    with _guarded(proxy, session):
+    session = proxy.open_session(sock, peer, server, health_check=health_check)
+    try:
         if session.verdict.settled or proxy.setup.config.mode == "observe":
             proxy.place(session)
-            return
-        chair = proxy.room.enter(session)
-        if chair is None:
-            proxy.session_refused(session, FULL, "waiting_room")
-        else:
+        elif (chair := proxy.room.enter(session)) is not None:
             strangers.start_soon(observe_stranger, proxy, chair)
+        else:
+            proxy.session_refused(session, FULL, "waiting_room")
+    except Exception as error:  # noqa: BLE001  the guard: one session's bug never ends the proxy
+        _abandon(proxy, session, error)
 
 
 async def observe_stranger(proxy: Proxy, chair: Chair) -> None:
     """The stranger waits its pause; talking early ends it, hanging up ends everything. Then it is judged again."""
-    with _guarded(proxy, chair.session):
+    try:
         await _observe(proxy, chair)
+    except Exception as error:  # noqa: BLE001  the guard, as above
+        _abandon(proxy, chair.session, error)
 
 
 async def _observe(proxy: Proxy, chair: Chair) -> None:
@@ -63,14 +63,10 @@ async def _observe(proxy: Proxy, chair: Chair) -> None:
         proxy.place(session)
 
 
-@contextmanager
-def _guarded(proxy: Proxy, session: Session) -> Iterator[None]:
-    """A bug with one session must not end the others, nor leave it counted as open."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001  the proxy outlives a bug in one session
-        proxy.census.left(session.client)
-        give_up(proxy, session.socket, error)
+def _abandon(proxy: Proxy, session: Session, error: Exception) -> None:
+    """A bug with one session must not leave it counted as open."""
+    proxy.census.left(session.client)
+    give_up(proxy, session.socket, error)
 
 
 def give_up(proxy: Proxy, sock: socket, error: Exception) -> None:

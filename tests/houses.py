@@ -31,6 +31,7 @@ from frontproxy.proxy import Proxy
 from frontproxy.session import arrive
 from frontproxy.setup import Setup
 from frontproxy.status import Watched
+from frontproxy.wire.logfmt import format_line
 from frontproxy.wire.outcome_line import OutcomeLine
 from tests.fakes import PATIENCE, FakeSmtpd, no_notices, tcp_pair
 
@@ -71,6 +72,10 @@ class HeardLog(Log):
     def __init__(self) -> None:
         super().__init__(-1, None)
         self.lines: list[str] = []
+
+    def __call__(self, event: str, /, **values: object) -> None:
+        """Keep the line, without waiting for a tick."""
+        self.raw(format_line(event, values))
 
     def raw(self, line: str) -> None:
         """Keep the line."""

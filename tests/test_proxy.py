@@ -54,7 +54,7 @@ def test_judging_changes_nothing(house: House) -> None:
 
 
 def test_a_stranger_whose_judging_failed_has_a_reason_for_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house.proxy.census, "rate", bug)
+    monkeypatch.setattr(house.proxy.census, "of", bug)
 
     verdict = house.proxy.judge_guarded(CLIENT, STRANGER)
 

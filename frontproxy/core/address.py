@@ -4,6 +4,7 @@ A packed address has 4 bytes (IPv4) or 16 (IPv6); an IPv4 address in IPv6 clothe
 is an IPv4 address or an IPv6 /64, since one host owns all of a /64; its network is the /24 or the /48 around it.
 """
 
+from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -27,6 +28,12 @@ def pack(text: str) -> bytes:
 def unpack(packed: bytes) -> str:
     """The text of a packed address."""
     return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
+
+
+@lru_cache(maxsize=256)
+def plain(text: str) -> str:
+    """One of our own addresses as we write it: without scope, and IPv4 as IPv4. Raises AddressError."""
+    return unpack(pack(text))
 
 
 def client_of(packed: bytes) -> bytes:

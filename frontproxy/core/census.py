@@ -5,6 +5,7 @@ All tables are bounded: when one is full, the client that has been silent longes
 
 from collections import OrderedDict
 from math import exp
+from typing import NamedTuple
 
 REMEMBERED = 100_000
 """Clients whose rate, and clients whose refusal, is remembered."""
@@ -12,6 +13,17 @@ REMEMBERED = 100_000
 RETURN_AFTER = 60.0
 RETURN_BEFORE = 6 * 3600.0
 _MINUTE = 60.0
+
+
+class Crowd(NamedTuple):
+    """What the census knows of one client."""
+
+    open_sessions: int
+    """Its sessions now: waiting, queued or given away."""
+    rate: float
+    """Its connections in about the last minute (a sum that fades with a time constant of one minute)."""
+    returned: bool
+    """It came back one minute to six hours after we had sent it away, as a real mail server does."""
 
 
 class Census:
@@ -55,6 +67,15 @@ class Census:
         """It came back and was served; a later return is to be earned anew."""
         self._refused.pop(client, None)
 
+    def of(self, client: bytes, now: float) -> Crowd:
+        """What is known of a client, for judging it."""
+        entry = self._rates.get(client)
+        return Crowd(
+            self._open.get(client, 0),
+            0.0 if entry is None else _faded(entry, now),
+            client in self._refused and self.has_returned(client, now),
+        )
+
     def open_sessions(self, client: bytes) -> int:
         """Its sessions now: waiting, queued or given away."""
         return self._open.get(client, 0)
@@ -70,9 +91,10 @@ class Census:
         return refused_at is not None and RETURN_AFTER <= now - refused_at <= RETURN_BEFORE
 
     def _count(self, client: bytes, weight: float, now: float) -> None:
-        entry = self._rates.pop(client, None)
+        entry = self._rates.get(client)
         value = weight if entry is None else _faded(entry, now) + weight
-        self._rates[client] = (max(value, 0.0), now)
+        self._rates[client] = (value if value > 0.0 else 0.0, now)
+        self._rates.move_to_end(client)
         if len(self._rates) > self._remembered:
             self._rates.popitem(last=False)
 

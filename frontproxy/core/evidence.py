@@ -5,7 +5,7 @@ reasons. An observer that failed contributes nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from frontproxy.core.config import ListSettings, NetworkEvidence, Points
 from frontproxy.core.verdict import Reason
@@ -21,8 +21,7 @@ CENSUS_LIMIT = 5.0
 """What many sessions and a high rate can cost together: less than what makes a friend of long standing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """A client stands on one of the operator's lists."""
 
     settings: ListSettings
@@ -30,8 +29,7 @@ class Listed:
     """Of the longest network of that list that holds the client."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """All that judging takes into account about one client."""
 
     address: str
@@ -47,17 +45,23 @@ class Evidence:
     @property
     def score(self) -> float:
         """The sum of what the evidence is worth, in decibans."""
-        return sum((reason.points for reason in self.reasons), 0.0)
+        score = 0.0
+        for reason in self.reasons:
+            score += reason.points
+        return score
 
     def decided_by(self) -> Listed | None:
         """The deciding list with the longest network around the client; among equals the first in the file."""
-        deciding = [listed for listed in self.lists if listed.settings.kind in DECIDING]
-        return max(deciding, key=lambda listed: listed.prefix_length, default=None)
+        decides: Listed | None = None
+        for listed in self.lists:
+            if listed.settings.kind in DECIDING and (decides is None or listed.prefix_length > decides.prefix_length):
+                decides = listed
+        return decides
 
 
-def from_lists(lists: Sequence[Listed]) -> list[Reason]:
+def from_lists(lists: Sequence[Listed]) -> tuple[Reason, ...]:
     """One reason for each list; a deciding one has no points, and its text says what it decides."""
-    return [_from_list(listed.settings) for listed in lists]
+    return tuple([_from_list(listed.settings) for listed in lists])
 
 
 def _from_list(settings: ListSettings) -> Reason:
@@ -69,36 +73,36 @@ def _from_list(settings: ListSettings) -> Reason:
     return Reason(name, settings.points, f"on your list {settings.name}")
 
 
-def from_place(asn: int, country: str, networks: Sequence[NetworkEvidence]) -> list[Reason]:
+def from_place(asn: int, country: str, networks: Sequence[NetworkEvidence]) -> tuple[Reason, ...]:
     """What the operator thinks of the client's ASN or country."""
-    reasons = []
+    reasons: tuple[Reason, ...] = ()
     for network in networks:
         if asn and asn in network.asn:
-            reasons.append(Reason(f"asn:{asn}", network.points, f"its network is AS{asn}"))
+            reasons += (Reason(f"asn:{asn}", network.points, f"its network is AS{asn}"),)
         elif country and country in network.country:
-            reasons.append(Reason(f"country:{country}", network.points, f"its network is in {country}"))
+            reasons += (Reason(f"country:{country}", network.points, f"its network is in {country}"),)
     return reasons
 
 
-def from_census(open_sessions: int, rate: float, points: Points) -> list[Reason]:
+def from_census(open_sessions: int, rate: float, points: Points) -> tuple[Reason, ...]:
     """A crowd of one client: points for each session beyond ten, for each connection a minute beyond sixty."""
-    reasons = []
+    reasons: tuple[Reason, ...] = ()
     left = CENSUS_LIMIT
     if open_sessions > MANY_OPEN:
         worth = max(points.open_sessions * (open_sessions - MANY_OPEN), -left)
         left += min(worth, 0.0)
-        reasons.append(Reason("open_sessions", worth, f"{open_sessions} sessions open at once"))
+        reasons += (Reason("open_sessions", worth, f"{open_sessions} sessions open at once"),)
     if rate > MANY_A_MINUTE and left > 0:
         worth = max(points.rate * (rate - MANY_A_MINUTE), -left)
-        reasons.append(Reason("rate", worth, f"{rate:.0f} connections in the last minute"))
+        reasons += (Reason("rate", worth, f"{rate:.0f} connections in the last minute"),)
     return reasons
 
 
-def from_manners(*, early: bool, returned: bool, points: Points) -> list[Reason]:
+def from_manners(*, early: bool, returned: bool, points: Points) -> tuple[Reason, ...]:
     """How it behaved at the door."""
-    reasons = []
+    reasons: tuple[Reason, ...] = ()
     if early:
-        reasons.append(Reason("pregreet", points.pregreet, "talked before the greeting"))
+        reasons += (Reason("pregreet", points.pregreet, "talked before the greeting"),)
     if returned:
-        reasons.append(Reason("returned", points.returned, "came back after we had asked it to"))
+        reasons += (Reason("returned", points.returned, "came back after we had asked it to"),)
     return reasons

@@ -18,6 +18,7 @@ level was lost and began anew is 0; one whose level has since grown past it goes
 
 from dataclasses import dataclass
 from math import log10
+from typing import NamedTuple
 
 from frontproxy.core.verdict import Reason
 
@@ -74,8 +75,7 @@ class ClientRecord:
     """Units of good evidence lately earned; drains by `GOOD_A_DAY` a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recollection:
+class Recollection(NamedTuple):
     """What history says about a client. The points are the sum of the reasons."""
 
     points: float
@@ -84,10 +84,15 @@ class Recollection:
     reasons: tuple[Reason, ...]
 
 
+NOTHING_KNOWN = Recollection(0.0, known=False, reasons=())
+
+
 def recollect(
     client: ClientRecord | None, network: Level | None, asn: Level | None, *, now: float, forgetting: Forgetting
 ) -> Recollection:
     """What is known now. Each reason has the points of its level less those of the wider one."""
+    if client is None and network is None and asn is None:
+        return NOTHING_KNOWN
     limit = forgetting.network_limit
     asn_others = _without(asn, client.asn_share if client else None, now, forgetting)
     asn_points = max(-limit, min(limit, _points(asn_others, 0.0)))
@@ -187,6 +192,8 @@ def _outlived(share: Level, level: Level) -> bool:
 
 def _points(present: tuple[float, float], prior_points: float) -> float:
     good, bad = present
+    if not good and not bad:
+        return prior_points
     odds = 10.0 ** (prior_points / 10.0)
     return 10.0 * log10((good + PRIOR_WEIGHT * odds / (1.0 + odds)) / (bad + PRIOR_WEIGHT / (1.0 + odds)))
 

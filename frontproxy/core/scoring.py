@@ -5,8 +5,7 @@ goes to the first pool, and the verdict says where it would have gone.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from frontproxy.core.config import Config, RouteSettings
 from frontproxy.core.evidence import Evidence, Listed
@@ -28,8 +27,7 @@ class Pin(Protocol):
     def pool(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Weather:
+class Weather(NamedTuple):
     """What the pools look like at the moment of judging."""
 
     stress: tuple[str, ...]
@@ -44,13 +42,13 @@ def judge(evidence: Evidence, config: Config, *, pin: Pin | None, weather: Weath
     standing = _standing(score, config.listen.settled)
     listed = evidence.decided_by()
     route = _route(evidence, score, standing, config, pin=pin, listed=listed, weather=weather)
-    first = Route(pool=config.pools[0].name)
+    observing = config.mode == "observe"
     return Verdict(
         client=evidence.address,
         score=score,
         reasons=evidence.reasons,
-        route=first if config.mode == "observe" else route,
-        would=route if config.mode == "observe" else None,
+        route=Route(pool=config.pools[0].name) if observing else route,
+        would=route if observing else None,
         settled=standing != "stranger" or pin is not None or listed is not None,
         pinned=pin.network if pin else "",
         standing=standing,
@@ -87,6 +85,8 @@ def _standing(score: float, settled: float) -> Literal["friend", "stranger", "fo
 
 
 def _learning(evidence: Evidence) -> Literal["full", "forwarder", "none"]:
+    if not evidence.lists:
+        return "full"
     kinds = {listed.settings.kind for listed in evidence.lists}
     if kinds & {"own", "relay", "probe"}:
         return "none"
@@ -110,7 +110,7 @@ def _route(
     facts = _facts(evidence, score, standing, weather)
     for route in config.routes:
         if _holds(route, facts, weather):
-            return Route(pool=route.to, reply=route.reply)
+            return Route(route.to, route.reply)
     raise AssertionError("the last route has no `when`")  # pragma: no cover  (core.config sees to it)
 
 

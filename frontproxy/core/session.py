@@ -21,6 +21,8 @@ class Session:
     server: tuple[str, int]
     accepted: float
     verdict: Verdict
+    is_direct: bool = False
+    """The socket connects these very addresses: nobody in between has told us of them."""
     early: bool = False
     tries: int = 0
     """Servers that did not greet it."""

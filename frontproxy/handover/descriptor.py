@@ -1,11 +1,14 @@
 """Handover by descriptor: a server process gets the client by Postfix's `pass` protocol, and we are out of it."""
 
 import errno
-from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, send_fds, socket
+import struct
+from socket import AF_UNIX, SCM_RIGHTS, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket
 
 from frontproxy.core.session import Session
 from frontproxy.wire import pass_protocol
 
+_AT_ONCE = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+_DESCRIPTOR = struct.Struct("@i")
 _SHORT_OF = {errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS}  # what this machine lacks, or unix(7) does not allow us
 
 
@@ -41,12 +44,12 @@ def hand_over(client: socket, path: str, message: bytes) -> socket:
     and non-blocking, since EAGAIN is how a full backlog shows. Raises Saturated or Unreachable.
     """
     try:
-        connection = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+        connection = socket(AF_UNIX, _AT_ONCE)
     except OSError as error:  # no descriptor is free; there may be one in a moment
         raise Saturated(f"{path}: {error.strerror}") from None
     try:
         connection.connect(path)
-        send_fds(connection, [message], [client.fileno()])
+        connection.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, _DESCRIPTOR.pack(client.fileno()))])
     except BlockingIOError:
         connection.close()
         raise Saturated(path) from None

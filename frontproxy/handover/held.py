@@ -64,10 +64,11 @@ class HeldSockets:
         """A session is about to be given away; to be called while its socket is ours."""
         if self._notices is None:
             return
-        name = SocketName.of(given.session.socket)
+        session, server = given.session, given.session.server
+        ends = (server, (session.address, session.port)) if session.is_direct else None
+        name = SocketName.of(session.socket, ends)
         if name is None:
             return
-        server = given.session.server
         if server not in self._visible:
             if self._notices.ask(name) is not Holding.HELD:
                 self.unseen += 1

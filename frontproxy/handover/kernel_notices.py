@@ -12,9 +12,8 @@ import struct
 import time
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, AF_NETLINK, SO_RCVBUF, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, SOL_SOCKET, socket
-from typing import Self
+from typing import NamedTuple, Self
 
 from frontproxy.wire.sock_diag import (
     MOST_PORTS,
@@ -43,6 +42,8 @@ _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
 _SO_COOKIE = 57
 _SO_BINDTOIFINDEX = 62
+Endpoint = tuple[str, int]
+
 _COOKIE = struct.Struct("=Q")
 _INDEX = struct.Struct("=I")
 _PROGRAM = struct.Struct("@HP")  # instructions, and where they stand
@@ -54,26 +55,29 @@ class NoNotices(Exception):
     """This kernel tells us nothing; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class SocketName:
+class SocketName(NamedTuple):
     """By what the kernel knows a connected TCP socket, whoever holds it. Never used again for another one."""
 
     cookie: int
-    local: tuple[str, int]
-    remote: tuple[str, int]
+    local: Endpoint
+    remote: Endpoint
     """The other end of this very connection, be it the client or a trusted proxy."""
     interface: int = 0
     """The index of the one it is bound to, as every socket of a link-local client is; without it, it is not found."""
 
     @classmethod
-    def of(cls, sock: socket) -> Self | None:
-        """To be read while we hold the socket; None if it is not connected (any more)."""
-        if sock.family not in {AF_INET, AF_INET6}:
+    def of(cls, sock: socket, ends: tuple[Endpoint, Endpoint] | None = None) -> Self | None:
+        """To be read while we hold the socket; None if it is not connected (any more).
+
+        `ends`: its local and its remote address, if they are known already, which saves asking for them.
+        """
+        if ends is None and sock.family not in {AF_INET, AF_INET6}:
             return None
         try:
             (cookie,) = _COOKIE.unpack(sock.getsockopt(SOL_SOCKET, _SO_COOKIE, _COOKIE.size))
             (interface,) = _INDEX.unpack(sock.getsockopt(SOL_SOCKET, _SO_BINDTOIFINDEX, _INDEX.size))
-            return cls(cookie, sock.getsockname()[:2], sock.getpeername()[:2], interface)
+            local, remote = ends or (sock.getsockname()[:2], sock.getpeername()[:2])
+            return cls(cookie, local, remote, interface)
         except OSError:
             return None
 

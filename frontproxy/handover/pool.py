@@ -90,7 +90,7 @@ class Pool:
         for backend in self.backends if len(self.backends) == 1 else sorted(self.backends, key=_load):
             if not backend.may_be_asked(now):
                 continue
-            given = Given(session, self.name, self.places, backend, now)
+            given = Given(session, self.settings.name, self.places, backend, now)
             try:
                 self._hand_over(given, now, log)
             except Saturated:

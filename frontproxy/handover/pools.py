@@ -46,6 +46,9 @@ class Pools:
         self.relay: Relay[Given] = Relay(self, proceedings.bug)
         self._ways = Ways(self.relay, held)
         self._pools: dict[str, Pool] = {}
+        self._chains: dict[str, list[Pool]] = {}
+        """For each pool, itself and its fallbacks; and the pools whose lines lead to it."""
+        self._leading_to: dict[str, list[Pool]] = {}
         self._leaving: list[Pool] = []
         self._is_closing = False
         self.register = Register()
@@ -73,6 +76,8 @@ class Pools:
             else:
                 pool.configure(settings, paths, config)
             self._pools[settings.name] = pool
+        self._chains = {name: self._chain(name) for name in self._pools}
+        self._leading_to = {pool.name: [other for other in self if pool in self._chains[other.name]] for pool in self}
         for gone in before.values():
             self._dismiss(gone, BUSY, "pool_gone")
             self._leaving.append(gone)
@@ -99,7 +104,7 @@ class Pools:
 
     def admit(self, session: Session, now: float) -> None:
         """Give the session a place, let it wait for one, or refuse it; from here on it is ours."""
-        chain = self._chain(session.verdict.route.pool)
+        chain = self._chains[session.verdict.route.pool]
         for pool in chain:
             if pool.has_place_for(session) and not self._outranked(session, pool) and self._give(session, pool, now):
                 return
@@ -242,12 +247,13 @@ class Pools:
 
     def _outranked(self, session: Session, pool: Pool) -> bool:
         """One as good waits for a place here already, because no server could take it so far."""
-        return any(ticket.score >= session.verdict.score for ticket, _source in self._firsts(pool))
+        firsts = self._firsts(pool)
+        return bool(firsts) and max(firsts, key=_rank)[0].score >= session.verdict.score
 
     def _firsts(self, pool: Pool) -> list[tuple[Ticket[Session], Pool]]:
         """From each line that leads to a pool, the first who could come in there."""
-        leading_here = [other for other in self if len(other.line) and pool in self._chain(other.name)]
-        return [(ticket, other) for other in leading_here if (ticket := other.line.first(pool.has_place_for))]
+        waiting = [other for other in self._leading_to[pool.name] if len(other.line)]
+        return [(ticket, other) for other in waiting if (ticket := other.line.first(pool.has_place_for))]
 
     def _sweep_taken(self, now: float) -> None:
         for pool in self._all():

@@ -8,10 +8,9 @@ threads. When the disk fails, history goes on in memory, bounded, and the log sa
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import NamedTuple, Protocol, Self, cast
 
 import trio
 
@@ -36,8 +35,7 @@ class Log(Protocol):
     def __call__(self, event: str, /, **values: object) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """What history knows a client by (see `core.address`)."""
 
     client: bytes
@@ -96,8 +94,9 @@ class HistoryFile:
 
     def recall(self, keys: Keys) -> tuple[ClientRecord | None, Level | None, Level | None]:
         """What is known about a client, its network and its ASN; None for what is not. A read error is no evidence."""
-        row_keys = _row_keys(keys)
-        records = [self._recent.find(key) if key else None for key in row_keys]
+        row_keys = client, network, asn = _row_keys(keys)
+        find = self._recent.find
+        records = [find(client), find(network), find(asn) if asn else None]
         if ABSENT in records:
             records = self._read(row_keys, records)
         return cast("tuple[ClientRecord | None, Level | None, Level | None]", tuple(records))

@@ -2,21 +2,23 @@
 
 import re
 
-_PLAIN = re.compile(r"[!#-\[\]-~]*\Z")  # printable ASCII without space, quote and backslash
+_is_plain = re.compile(r"[!#-\[\]-~]*").fullmatch  # printable ASCII without space, quote and backslash
 _NEXT_WORD = re.compile(r" (?=[^ =]+=)")  # a space in a quoted value before what would pass for the next key
 _VALUE_LIMIT = 1000
 
 
 def format_line(event: str, values: dict[str, object]) -> str:
     """`event=EVENT key=value ...` without a line end; None is left out, odd values are quoted and escaped."""
-    words = [f"event={event}"]
+    line = f"event={event}"
     for name, value in values.items():
         if value is not None:
-            words.append(f"{name}={_formatted(value)}")
-    return " ".join(words)
+            line += f" {name}={_formatted(value)}"
+    return line
 
 
 def _formatted(value: object) -> str:
+    if isinstance(value, str):
+        return value if len(value) <= _VALUE_LIMIT and _is_plain(value) else _quoted(value)
     if value is True:
         return "yes"
     if value is False:
@@ -24,10 +26,16 @@ def _formatted(value: object) -> str:
     if isinstance(value, float):
         # z: never "-0"; times since 1970 keep their milliseconds.
         return f"{value:.6g}" if abs(value) >= 1e12 else f"{value:z.3f}".rstrip("0").rstrip(".")
-    text = str(value)
+    if isinstance(value, int):
+        return str(value)
+    return _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    """A text as it is if it is harmless, or else in quotes."""
     if len(text) > _VALUE_LIMIT:
         text = text[:_VALUE_LIMIT] + "..."
-    if _PLAIN.match(text):
+    if _is_plain(text):
         return text
     return '"' + _NEXT_WORD.sub(r"\\x20", "".join(map(_escaped, text))) + '"'
 

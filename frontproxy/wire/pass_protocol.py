@@ -7,6 +7,7 @@ Postfix ignores names it does not know, and the bundled smtpd reads `session`, `
 """
 
 from collections.abc import Mapping
+from itertools import chain
 
 CLIENT_ADDRESS = "client_address"
 CLIENT_PORT = "client_port"
@@ -27,14 +28,13 @@ def encode(attributes: Mapping[str, str]) -> bytes:
     for name in MANDATORY:
         if not attributes.get(name):
             raise PassProtocolError(f"{name} is missing")
-    parts = ["\0"]
-    for name, value in attributes.items():
-        if not name or "\0" in name or "\0" in value:
-            raise PassProtocolError(f"{name!r} cannot be sent")
-        parts.append(f"{name}\0{value}\0")
-    parts.append("\0")
+    words = ["", *chain.from_iterable(attributes.items()), "", ""]
+    text = "\0".join(words)
+    if "" in attributes or text.count("\0") != len(words) - 1:
+        wrong = next(name for name, value in attributes.items() if not name or "\0" in name + value)
+        raise PassProtocolError(f"{wrong!r} cannot be sent")
     try:
-        message = "".join(parts).encode("ascii")
+        message = text.encode("ascii")
     except UnicodeEncodeError:
         raise PassProtocolError("an attribute is not ASCII") from None
     if len(message) > MESSAGE_LIMIT:

@@ -72,7 +72,9 @@ def main() -> None:
     costs = [cpu.total / options.sessions * 1e6 for cpu in rounds]
     system = sum(rounds, Cpu()).system_share
     middle = statistics.median(costs)
-    print(f"{middle:.1f} us of CPU a session (least {min(costs):.1f}, most {max(costs):.1f}), {system:.0%} in the kernel")
+    print(
+        f"{middle:.1f} us of CPU a session (least {min(costs):.1f}, most {max(costs):.1f}), {system:.0%} in the kernel"
+    )
 
 
 if __name__ == "__main__":

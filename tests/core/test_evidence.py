@@ -63,14 +63,14 @@ def test_each_list_is_a_reason_and_a_deciding_one_has_no_points() -> None:
         listed("probes", "probe"),
     ]
 
-    assert from_lists(lists) == [
+    assert from_lists(lists) == (
         Reason("list:partners", 30.0, "on your list partners"),
         Reason("list:hosters", -4.0, "on your list hosters"),
         Reason("list:bad", 0.0, "on your list bad: refused"),
         Reason("list:ours", 0.0, "on your list ours (own): always served, never learned"),
         Reason("list:relays", 0.0, "on your list relays (relay): always served, never learned"),
         Reason("list:probes", 0.0, "on your list probes (probe): always served, never learned"),
-    ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_asn_and_country_are_worth_what_the_operator_thinks(
 def test_one_entry_that_names_asn_and_country_counts_once() -> None:
     network = NetworkEvidence((64500,), ("DE",), -3.0)
 
-    assert from_place(64500, "DE", [network]) == [Reason("asn:64500", -3.0, "its network is AS64500")]
+    assert from_place(64500, "DE", [network]) == (Reason("asn:64500", -3.0, "its network is AS64500"),)
     assert from_place(1, "DE", [network]) == [Reason("country:DE", -3.0, "its network is in DE")]
 
 
 def test_an_unknown_place_is_no_evidence_even_where_it_is_listed() -> None:
-    assert from_place(0, "", [NetworkEvidence((0,), ("",), -50.0)]) == []
+    assert from_place(0, "", [NetworkEvidence((0,), ("",), -50.0)]) == ()
 
 
 @pytest.mark.parametrize(

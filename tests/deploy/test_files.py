@@ -100,7 +100,7 @@ def test_no_passed_service_offers_auth_or_is_private() -> None:
 def test_whatever_a_service_adapts_is_as_strict_under_stress_as_postfix_would_be() -> None:
     """The values of postconf -d in Postfix 3.7, in which a fixed value in main.cf would be lost."""
     assert setup().ADAPTING == {
-        "smtpd_timeout": "${stress?{10}:{300}}s",
+        "smtpd_timeout": "${stress?{10}:{60}}s",
         "smtpd_hard_error_limit": "${stress?{1}:{20}}",
         "smtpd_junk_command_limit": "${stress?{1}:{100}}",
         "smtpd_per_request_deadline": "${stress?{yes}:{no}}",

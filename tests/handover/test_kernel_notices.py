@@ -1,6 +1,5 @@
 """The kernel's notices: a passed session's end is known exactly; what no notice told can be asked for."""
 
-import dataclasses
 import errno
 import select
 import socket
@@ -154,7 +153,7 @@ def test_another_connection_between_the_same_ends_is_not_taken_for_the_old_one(
     server, _client = ends
     name = name_of(server)
 
-    assert kernel.ask(dataclasses.replace(name, cookie=name.cookie + 1)) is Holding.NOT_FOUND
+    assert kernel.ask(name._replace(cookie=name.cookie + 1)) is Holding.NOT_FOUND
     assert kernel.ask(dataclasses.replace(name, cookie=name.cookie + 2**32)) is Holding.NOT_FOUND
 
 

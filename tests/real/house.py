@@ -101,7 +101,7 @@ class House:
                 self._command(),
                 cwd=self.folder,
                 env=self._environment,
-                stdin=subprocess.DEVNULL if self._door is None else self._door.fileno(),
+                stdin=self._input(),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -113,6 +113,22 @@ class House:
         assert "listens on" in first, self.log()
         self.port, self.port_of_ipv6 = _port(r"\.\d+:(\d+)", first), _port(r"\]:(\d+)", first)
         return self
+
+    def start_in_vain(self) -> subprocess.CompletedProcess[str]:
+        """Start it and wait until it has ended by itself: its exit code, and what it said."""
+        return subprocess.run(
+            self._command(),
+            cwd=self.folder,
+            env=self._environment,
+            stdin=self._input(),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+
+    def _input(self) -> int:
+        return subprocess.DEVNULL if self._door is None else self._door.fileno()
 
     def _command(self) -> list[str]:
         command = [sys.executable, "-m", "frontproxy", "run"]
@@ -151,6 +167,17 @@ class House:
                 stream.flush()
                 answer: dict[str, Any] = json.loads(stream.readline())
         return answer
+
+    def command(self, *words: str) -> str:
+        """What a command prints: `frontproxy status --prometheus` and so on. Raises if it fails."""
+        command = [sys.executable, "-m", "frontproxy", *words]
+        return subprocess.run(
+            command, cwd=self.folder, stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=True
+        ).stdout
+
+    def pool(self, name: str) -> dict[str, Any]:
+        """What `status` tells about a pool."""
+        return next(pool for pool in self.ask("status")["pools"] if pool["name"] == name)
 
     def score(self, client: str) -> float:
         """A client's score now."""

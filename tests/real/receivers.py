@@ -1,25 +1,28 @@
 """Servers behind the relay as a test wants them: each client has a thread that behaves as it was told to."""
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
 from tests.fakes import reset
 from tests.real.house import DEADLINE
 
-RELAYED = """
-[listen]
-addresses = ["127.0.0.1:0", "[::1]:0"]
-pause = "100ms"
+FRIENDS = """
 [[list]]
 name = "friends"
 kind = "points"
 networks = ["127.1.0.0/16", "::1"]
 points = 20
+"""
+"""Where friends come from, for a configuration."""
+RELAYED = """
+[listen]
+addresses = ["127.0.0.1:0", "[::1]:0"]
+pause = "100ms"
+{friends}
 [pool.all]
 backends = [{backends}]
 sessions = 20
@@ -33,12 +36,19 @@ to = "all"
 FRIEND = "127.1.0.1"
 STRANGER = "127.64.0.1"
 END = b".\r\n"
+TO_DATA = [
+    b"EHLO client.example.org\r\n",
+    b"MAIL FROM:<me@example.org>\r\n",
+    b"RCPT TO:<user@example.com>\r\n",
+    b"DATA\r\n",
+]
+"""What a client says before its message."""
 Behaviour = Callable[[socket.socket], None]
 
 
 def relayed_to(*backends: str) -> str:
     """The configuration of a house that relays to these servers."""
-    return RELAYED.format(backends=", ".join(f'"{backend}"' for backend in backends))
+    return RELAYED.format(friends=FRIENDS, backends=", ".join(f'"{backend}"' for backend in backends))
 
 
 class Receiver:
@@ -83,6 +93,14 @@ class Receiver:
             self._behave(connection)
 
 
+def begin_message(client: socket.socket) -> None:
+    """Take a session to the point where the message itself is sent."""
+    assert client.recv(4096).startswith(b"220 ")
+    for command in TO_DATA:
+        client.sendall(command)
+        assert client.recv(4096)[:1] in b"23"
+
+
 def say_nothing(connection: socket.socket) -> None:
     """Accept, and never greet."""
     while connection.recv(65536):
@@ -114,12 +132,13 @@ def reset_in_the_message(connection: socket.socket) -> None:
     _converse(connection, leave)
 
 
-def read_slowly(connection: socket.socket) -> None:
+def read_slowly(connection: socket.socket, until: Event) -> None:
     """Read one octet of a message a second."""
 
     def dawdle(_lines: Iterator[bytes]) -> None:
-        while connection.recv(1):
-            time.sleep(1)
+        while connection.recv(1) and not until.wait(1):
+            pass
+        reset(connection)
 
     _converse(connection, dawdle)
 

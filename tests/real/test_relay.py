@@ -13,8 +13,6 @@ from tests.real.postfix import DOMAIN, PROGRAMS, Postfix, smtpd
 from tests.real.receivers import FRIEND, STRANGER, Receiver, relayed_to, take_mail
 from tests.real.servers import HAPROXY, NGINX, HaProxy, NginxReceiver
 
-pytestmark = pytest.mark.real
-
 PROXIED = {"smtpd_upstream_proxy_protocol": "haproxy", "smtpd_client_port_logging": "yes"}
 BIG = b"Subject: big\r\n\r\n" + b"".join(b"%070d\r\n" % number for number in range(73_000))
 """5 MB, no two lines alike."""

@@ -4,7 +4,9 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,7 +19,9 @@ from tests.real.postfix import PROGRAMS, Postfix, smtpd
 from tests.real.receivers import (
     FRIEND,
     STRANGER,
+    TO_DATA,
     Receiver,
+    begin_message,
     hang_up,
     read_slowly,
     relayed_to,
@@ -27,37 +31,16 @@ from tests.real.receivers import (
 )
 from tests.real.test_notices import Elsewhere, run
 
-pytestmark = pytest.mark.real
-
 SHORT_LIMITS = (
     "from frontproxy.handover import relay_session as limits; limits.GREETING_LIMIT = limits.LINGER_LIMIT = 1"
 )
-TO_DATA = [
-    b"EHLO client.example.org\r\n",
-    b"MAIL FROM:<me@example.org>\r\n",
-    b"RCPT TO:<user@example.com>\r\n",
-    b"DATA\r\n",
-]
 STEPS = [*TO_DATA, b"Subject: cut off\r\n\r\nHello", b"\r\n.\r\n"]
 FALLBACK = '[pool.other]\nbackends = ["{}"]\nhandover_wait = "20s"\n'
-
-
-def pool(house: House, name: str = "all") -> dict[str, Any]:
-    """What `status` tells about a pool."""
-    return next(pool for pool in house.ask("status")["pools"] if pool["name"] == name)
 
 
 def wait_until_free(house: House) -> None:
     """No place of any pool is taken any more."""
     wait_for(lambda: not any(pool["taken"] for pool in house.ask("status")["pools"]), "all places free")
-
-
-def begin_message(client: socket.socket) -> None:
-    """Take a session to the point where the message itself is sent."""
-    assert client.recv(4096).startswith(b"220 ")
-    for command in TO_DATA:
-        client.sendall(command)
-        assert client.recv(4096)[:1] in b"23"
 
 
 @pytest.mark.parametrize("behave", [say_nothing, hang_up])
@@ -86,7 +69,7 @@ def test_where_no_server_greets_the_client_gets_a_421(
             assert client.recv(4096).startswith(b"421 4.3.2 ")
             assert client.recv(4096) == b""
 
-        assert pool(house)["backends"][0]["down"]
+        assert house.pool("all")["backends"][0]["down"]
         wait_until_free(house)
 
 
@@ -98,7 +81,7 @@ def test_a_server_that_is_not_there_leaves_it_to_the_fallback(build: Callable[..
         house.deliver(FRIEND)
 
         wait_for(lambda: house.events("handover", client=FRIEND, pool="other"), "the handover to the fallback")
-        assert pool(house)["backends"][0]["down"] == f"{nobody}: Connection refused"
+        assert house.pool("all")["backends"][0]["down"] == f"{nobody}: Connection refused"
         wait_for(lambda: any("is down" in alarm for alarm in house.ask("status")["alarms"]), "the alarm")
 
 
@@ -116,7 +99,13 @@ def test_a_server_that_resets_in_the_message_ends_the_session_and_frees_the_plac
 
 
 def test_servers_that_read_an_octet_a_second_cost_no_memory_and_no_other_session(build: Callable[..., House]) -> None:
-    with Receiver(read_slowly) as slow, Receiver(take_mail) as other, contextlib.ExitStack() as clients:
+    enough = Event()
+    with (
+        Receiver(partial(read_slowly, until=enough)) as slow,
+        Receiver(take_mail) as other,
+        contextlib.ExitStack() as clients,
+    ):
+        clients.callback(enough.set)
         config = relayed_to(slow.backend).replace("sessions = 20", 'sessions = 10\nfallback = "other"')
         house = build(config + FALLBACK.format(other.backend)).start()
         before = resident(house)
@@ -128,11 +117,11 @@ def test_servers_that_read_an_octet_a_second_cost_no_memory_and_no_other_session
 
         assert sent > 10_000_000, "mostly into the kernel's buffers"
         assert resident(house) - before < 5_000_000
-        assert pool(house)["taken"] == 10
+        assert house.pool("all")["taken"] == 10
         for _ in range(5):
             house.deliver(FRIEND)
         wait_for(lambda: len(house.events("handover", pool="other")) == 5, "all five in the other pool")
-        assert pool(house)["taken"] == 10
+        assert house.pool("all")["taken"] == 10
 
 
 def send_until_blocked(client: socket.socket) -> int:
@@ -216,7 +205,7 @@ def test_a_client_that_vanishes_behind_the_relay_is_let_go_when_its_server_does(
             with house.connect(FRIEND) as client:
                 assert client.recv(4096).startswith(b"220 ")
                 drop_all_of(client)
-                assert pool(house)["taken"] == 1
+                assert house.pool("all")["taken"] == 1
 
                 wait_until_free(house)
 
