@@ -97,5 +97,9 @@ async def _mend(proxy: Proxy, entrance: Entrance, shortage: OSError, spare: Spar
     if proxy.room.shed(SHED) or entrance.shed(SHED):
         await trio.lowlevel.checkpoint()  # they say goodbye now, in their own tasks
         proxy.farewell.hurry(SHED)
+    elif proxy.pools.waiting():
+        spare.release()  # for those in line: a handover needs a descriptor too
+        await trio.sleep(PAUSE)
+        spare.hold()
     elif not spare.release():
         await trio.sleep(PAUSE)

@@ -8,6 +8,8 @@ from collections import Counter
 from itertools import count
 from socket import socket
 
+import trio
+
 from frontproxy.clock import AnchoredClock
 from frontproxy.core import address, evidence, history, scoring
 from frontproxy.core.census import Census
@@ -40,9 +42,16 @@ class Proxy:
         self.pools = Pools(self, held)
         self.room = WaitingRoom(setup.config.listen.waiting_room)
         self.counters: Counter[str] = Counter()
+        self.stirred = trio.Event()
+        """Set when somebody comes."""
         self.started = clock.now()
         prefix = f"{int(self.started):x}"
         self._ids = (f"{prefix}-{number:x}" for number in count(1))
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody is here, and nothing can happen before somebody comes."""
+        return self.pools.are_idle and not len(self.farewell) and not len(self.room)
 
     def open_session(
         self,
@@ -64,6 +73,7 @@ class Proxy:
         text = address.unpack(packed)
         self.census.arrived(client, now)
         self.counters["accepted"] += 1
+        self.stirred.set()
         return Session(
             id=next(self._ids),
             socket=sock,

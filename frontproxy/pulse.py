@@ -10,6 +10,8 @@ from frontproxy.proxy import Proxy
 
 TICK = 0.025
 """Seconds between two beats."""
+IDLE = 0.25
+"""The same while nobody is here: waking up costs more than all there is to do."""
 _MINUTE = 60.0
 
 
@@ -49,6 +51,10 @@ async def run(proxy: Proxy, stalls: Stalls, each_second: Callable[[], None]) -> 
             with _guarded(proxy):
                 each_second()
         proxy.log.tick()
+        if proxy.is_idle:
+            proxy.stirred = trio.Event()
+            with trio.move_on_after(IDLE - TICK):
+                await proxy.stirred.wait()
         due = time.monotonic() + TICK
         await trio.sleep(TICK)
 

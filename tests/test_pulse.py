@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+import trio.testing
 
 from frontproxy import pulse
 from tests.fakes import PATIENCE
@@ -35,6 +36,27 @@ async def test_the_pulse_outlives_a_bug(house: House, monkeypatch: pytest.Monkey
             nursery.cancel_scope.cancel()
 
     assert "ZeroDivisionError" in house.log.about("bug")[0]
+
+
+async def test_an_idle_proxy_is_left_alone_until_somebody_comes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "IDLE", 3600)
+    beats = 0
+
+    def beat(_now: float) -> None:
+        nonlocal beats
+        beats += 1
+
+    monkeypatch.setattr(house.proxy.farewell, "tick", beat)
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pulse.run, house.proxy, pulse.Stalls(), lambda: None)
+            await trio.testing.wait_all_tasks_blocked(cushion=2 * pulse.TICK)
+            assert beats == 1
+
+            house.given(STRANGER)
+            while beats < 4:  # noqa: ASYNC110  they come in the pulse
+                await trio.sleep(pulse.TICK)
+            nursery.cancel_scope.cancel()
 
 
 def test_the_longest_stall_is_told_for_one_to_two_minutes() -> None:

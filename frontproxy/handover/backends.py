@@ -10,6 +10,7 @@ from frontproxy.handover.kernel_notices import SocketName
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
+_LONGEST_LOCAL_PAUSE = 2.0  # asking a socket of this machine costs next to nothing, and Postfix may be back any moment
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +49,8 @@ class Backend:
     def failed(self, why: str, now: float) -> bool:
         """Nobody answered; leave it alone for a pause that grows. True the first time."""
         first = not self.failed_for
-        self._pause = _FIRST_PAUSE if first else min(self._pause * 2, _LONGEST_PAUSE)
+        longest = _LONGEST_PAUSE if self.settings.kind == "tcp" else _LONGEST_LOCAL_PAUSE
+        self._pause = _FIRST_PAUSE if first else min(self._pause * 2, longest)
         self.failed_for = why
         self._again_at = now + self._pause
         return first

@@ -75,6 +75,11 @@ class Pool:
         """All places are taken."""
         return self.places.taken >= self.places.sessions
 
+    @property
+    def is_idle(self) -> bool:
+        """Nobody waits here, for a place or for a server, and there is no stress that could end."""
+        return not (len(self.line) or len(self.connections) or self.untaken or self.stress.on)
+
     def serves(self, session: Session) -> bool:
         """A reserved pool serves friends, and those whom a pin or a list has sent."""
         if self.observing or not self.settings.reserved:

@@ -93,6 +93,11 @@ class Pools:
         """Places taken in a pool, or in all of them for the empty name."""
         return self._pools[name].places.taken if name else sum(pool.places.taken for pool in self)
 
+    @property
+    def are_idle(self) -> bool:
+        """No session is given away or stands in line, and nobody is under stress."""
+        return not len(self.register) and all(pool.is_idle for pool in self._all())
+
     def ours(self) -> int:
         """Sessions that end with us: those that are relayed, and those of the bundled smtpds."""
         backends = {id(backend): backend for pool in self._all() for backend in pool.backends}

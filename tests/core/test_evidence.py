@@ -95,7 +95,7 @@ def test_one_entry_that_names_asn_and_country_counts_once() -> None:
     network = NetworkEvidence((64500,), ("DE",), -3.0)
 
     assert from_place(64500, "DE", [network]) == (Reason("asn:64500", -3.0, "its network is AS64500"),)
-    assert from_place(1, "DE", [network]) == [Reason("country:DE", -3.0, "its network is in DE")]
+    assert from_place(1, "DE", [network]) == (Reason("country:DE", -3.0, "its network is in DE"),)
 
 
 def test_an_unknown_place_is_no_evidence_even_where_it_is_listed() -> None:

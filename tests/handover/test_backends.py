@@ -27,14 +27,23 @@ def test_only_the_first_failure_is_news() -> None:
     assert [asked.failed("refused", now) for now in (1.0, 2.0, 3.0)] == [True, False, False]
 
 
-def test_the_pause_doubles_up_to_half_a_minute() -> None:
-    asked = backend()
-    pauses = []
+def pauses(asked: Backend) -> list[float]:
+    """How long it is left alone after each failure in a row."""
+    found = []
     for _ in range(10):
         asked.failed("refused", 0.0)
-        pauses.append(next(tenths / 10 for tenths in range(1000) if asked.may_be_asked(tenths / 10)))
+        found.append(next(tenths / 10 for tenths in range(1000) if asked.may_be_asked(tenths / 10)))
+    return found
 
-    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]
+
+def test_the_pause_doubles_up_to_half_a_minute_for_a_server_elsewhere() -> None:
+    elsewhere = Backend(Settings("tcp", "192.0.2.1:25?proxy=v2", ("192.0.2.1", 25), "v2"))
+
+    assert pauses(elsewhere) == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]
+
+
+def test_a_server_on_this_machine_is_asked_again_within_seconds() -> None:
+    assert pauses(backend()) == [0.2, 0.4, 0.8, 1.6, *[2.0] * 6]
 
 
 def test_an_answer_ends_the_pause_and_the_next_failure_starts_with_a_short_one() -> None:

@@ -154,7 +154,7 @@ def test_another_connection_between_the_same_ends_is_not_taken_for_the_old_one(
     name = name_of(server)
 
     assert kernel.ask(name._replace(cookie=name.cookie + 1)) is Holding.NOT_FOUND
-    assert kernel.ask(dataclasses.replace(name, cookie=name.cookie + 2**32)) is Holding.NOT_FOUND
+    assert kernel.ask(name._replace(cookie=name.cookie + 2**32)) is Holding.NOT_FOUND
 
 
 def test_all_this_needs_no_privilege(ends: Ends) -> None:

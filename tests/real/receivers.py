@@ -52,12 +52,17 @@ def relayed_to(*backends: str) -> str:
 
 
 class Receiver:
-    """A server on a free port; `sessions` are its ends of the connections it has had."""
+    """A server on a free port; `sessions` are its ends of the connections it has had.
 
-    def __init__(self, behave: Behaviour) -> None:
+    `buffer` is how many octets wait for it at most, so that who sends more has to wait; 0 is as the system likes.
+    """
+
+    def __init__(self, behave: Behaviour, buffer: int = 0) -> None:
         self.sessions: list[socket.socket] = []
         self._behave = behave
         self._door = socket.create_server(("127.0.0.1", 0))
+        if buffer:
+            self._door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.port = int(self._door.getsockname()[1])
         self.backend = f"tcp:127.0.0.1:{self.port}?proxy=none"
         self._threads = [Thread(target=self._accept)]

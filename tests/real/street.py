@@ -4,6 +4,7 @@ Clients of 127.1.0.0/16 and ::1 are pinned to the pool nice and so as good as fr
 """
 
 import functools
+import os
 import smtplib
 import socket
 import subprocess
@@ -63,7 +64,7 @@ def need_street() -> None:
     """End the test here unless this machine can have such a street."""
     need(*PROGRAMS, "setpriv", root=True)
     if not _nobody_can_run_us():
-        pytest.skip("the user nobody may not read this Python")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("the user nobody may not read this Python")
 
 
 @functools.cache
@@ -78,7 +79,7 @@ def pool(house: House, name: str = "nice") -> dict[str, Any]:
     return dict(next(pool for pool in pools if pool["name"] == name))
 
 
-def taken(house: House, number: int, name: str = "nice") -> None:
+def wait_for_taken(house: House, number: int, name: str = "nice") -> None:
     """Wait until so many places of a pool are taken."""
     wait_for(lambda: pool(house, name)["taken"] == number, f"{number} places taken in {name}")
 
@@ -93,7 +94,7 @@ def send(house: House, client: str = FRIEND) -> None:
     house.deliver(client, USER)
 
 
-def fitness(house: House) -> None:
+def assert_well(house: House) -> None:
     """It lives, and no bug has befallen it."""
     assert house.process.poll() is None
     assert "Traceback" not in house.log()

@@ -1,11 +1,8 @@
 """The kernel's notices where only root can go: other network namespaces, clients that vanish, a user without rights."""
 
-import ctypes
 import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -13,32 +10,9 @@ import pytest
 from frontproxy.handover.kernel_notices import KernelNotices, NoNotices, SocketName
 from frontproxy.wire.sock_diag import Holding
 from tests.fakes import tcp_pair
-from tests.real.house import DEADLINE, wait_for
+from tests.real.elsewhere import Elsewhere, run
+from tests.real.house import wait_for
 from tests.real.need import need
-
-NEW_NETWORK = 0x40000000  # CLONE_NEWNET
-
-
-class Elsewhere:
-    """A thread in a network namespace of its own, where only the loopback interface is; it ends with the thread."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1)
-        self.do(_leave_the_network)
-
-    def do(self, deed: Callable[[], None]) -> None:
-        """Do something there: sockets that are made by it stay there, wherever they are used later."""
-        self._thread.submit(deed).result()
-
-    def close(self) -> None:
-        """Leave it."""
-        self._thread.shutdown()
-
-
-def _leave_the_network() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(NEW_NETWORK) != 0:
-        raise OSError(ctypes.get_errno(), "no network namespace can be made")
 
 
 @pytest.fixture
@@ -46,11 +20,6 @@ def elsewhere() -> Iterator[Elsewhere]:
     need("ip", "nft", root=True)
     with closing(Elsewhere()) as elsewhere:
         yield elsewhere
-
-
-def run(*command: str) -> None:
-    """Run a program, in the network of the thread that calls this."""
-    subprocess.run(command, check=True, timeout=DEADLINE)
 
 
 def name_of(sock: socket.socket) -> SocketName:

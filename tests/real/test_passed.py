@@ -17,19 +17,17 @@ from tests.real.street import (
     STRANGER,
     USER,
     alarms,
+    assert_well,
     config,
     crowd,
     dialog,
     farewell,
-    fitness,
     move_in,
     need_street,
     pool,
     send,
-    taken,
+    wait_for_taken,
 )
-
-pytestmark = pytest.mark.real
 
 BACKLOG = 5
 FEW = {"default_process_limit": str(BACKLOG)}
@@ -81,7 +79,7 @@ def test_without_the_group_it_says_why_and_goes_on_once_it_may(postfix: Postfix,
         assert waiting.recv(4096).startswith(b"220 ")
     wait_for(lambda: "nice is down" not in alarms(house), "the end of the alarm")
     assert house.events("backend", state="up", pool="nice")
-    fitness(house)
+    assert_well(house)
 
 
 def test_friends_fall_back_to_the_service_that_can_be_reached(build: Callable[..., House]) -> None:
@@ -130,10 +128,10 @@ def test_more_friends_than_places_wait_in_line_and_are_all_served(build: Callabl
                 session.quit()
 
             assert all(farewell(client).startswith(b"220 ") for client in waiting)
-        taken(house, 0)
+        wait_for_taken(house, 0)
         assert pool(house)["waiting"] == 0
         wait_for(lambda: postfix.log().count("status=sent") == 2, "both messages delivered")
-        fitness(house)
+        assert_well(house)
 
 
 def test_a_full_pass_socket_is_stress_and_a_line_and_no_failure(build: Callable[..., House]) -> None:
@@ -149,19 +147,19 @@ def test_a_full_pass_socket_is_stress_and_a_line_and_no_failure(build: Callable[
             holder.quit()
 
             assert all(farewell(client).startswith(b"220 ") for client in waiting)
-        taken(house, 0)
+        wait_for_taken(house, 0)
         assert not house.events("backend", state="down")
         assert len(house.events("handover", pool="nice")) == 21
         assert not house.events("refused")
-        fitness(house)
+        assert_well(house)
 
 
 def test_a_client_that_is_gone_when_postfix_takes_it_costs_nothing(build: Callable[..., House]) -> None:
     with Postfix(passed("nice", 1), passed("hostile"), main=FEW) as postfix:
         house = move_in(build, config(postfix))
         with dialog(house), house.connect(OTHER_FRIEND) as impatient:
-            taken(house, 2)
+            wait_for_taken(house, 2)
             impatient.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        taken(house, 0)
+        wait_for_taken(house, 0)
         send(house)
-        fitness(house)
+        assert_well(house)

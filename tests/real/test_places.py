@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.real.elsewhere import Elsewhere, run
 from tests.real.house import House, wait_for
 from tests.real.need import need
 from tests.real.postfix import Postfix, passed
@@ -14,18 +15,15 @@ from tests.real.street import (
     FRIEND,
     MESSAGE,
     OTHER_FRIEND,
+    assert_well,
     config,
     dialog,
-    fitness,
     move_in,
     need_street,
     pool,
     send,
-    taken,
+    wait_for_taken,
 )
-from tests.real.test_notices import Elsewhere, run
-
-pytestmark = pytest.mark.real
 
 WITHOUT_NOTICES = """
 from frontproxy.handover import kernel_notices
@@ -55,8 +53,8 @@ def let_a_handover_be_noticed(house: House, client: str = OTHER_FRIEND) -> None:
     """A whole session from its handover to its end: whatever was passed before it has been seen to be taken."""
     before = pool(house)["taken"]
     with dialog(house, client):
-        taken(house, before + 1)
-    taken(house, before)
+        wait_for_taken(house, before + 1)
+    wait_for_taken(house, before)
 
 
 def test_a_session_keeps_its_place_until_its_client_has_left(postfix: Postfix, build: Callable[..., House]) -> None:
@@ -68,25 +66,25 @@ def test_a_session_keeps_its_place_until_its_client_has_left(postfix: Postfix, b
         assert counted(house) == "exactly"
         assert house.ask("status")["places"]["watched"] == 1
         session.quit()
-        taken(house, 0)
+        wait_for_taken(house, 0)
 
 
 def test_a_client_that_resets_leaves_its_place(postfix: Postfix, build: Callable[..., House]) -> None:
     house = move_in(build, config(postfix, "sessions = 1"))
     for _ in range(3):
         with dialog(house):
-            taken(house, 1)
-        taken(house, 0)
+            wait_for_taken(house, 1)
+        wait_for_taken(house, 0)
     assert house.ask("status")["places"]["watched"] == 0
 
 
 def test_the_end_of_an_smtpd_frees_its_place(postfix: Postfix, build: Callable[..., House]) -> None:
     house = move_in(build, config(postfix))
     with dialog(house):
-        taken(house, 1)
+        wait_for_taken(house, 1)
         (pid,) = postfix.smtpd_pids("nice")
         run("kill", "-KILL", str(pid))
-        taken(house, 0)
+        wait_for_taken(house, 0)
 
 
 def test_a_new_frontproxy_begins_with_all_places_free(postfix: Postfix, build: Callable[..., House]) -> None:
@@ -131,11 +129,11 @@ def test_a_client_that_vanished_leaves_its_place_when_postfix_gives_up(
             with dialog(house) as session:
                 assert session.sock is not None
                 port = session.sock.getsockname()[1]
-                taken(house, 1)
+                wait_for_taken(house, 1)
                 lose_all(port)
 
                 wait_for(lambda: "timeout after RCPT from unknown" in postfix.log(), "Postfix' patience to end")
-                taken(house, 0)
+                wait_for_taken(house, 0)
                 (left,) = state_of_the_server_side(port).splitlines()
                 assert left.startswith("FIN-WAIT-1"), "the kernel still keeps the socket"
                 assert "users:" not in left
@@ -154,9 +152,9 @@ def test_without_notices_of_the_kernel_mail_goes_on_and_status_says_why(
     text = "places are counted only until a server takes the session: this kernel is silent"
     assert text in house.log()
     with dialog(house) as session:
-        taken(house, 0)
+        wait_for_taken(house, 0)
         send(house, OTHER_FRIEND)
         assert session.data(MESSAGE)[0] == 250
     wait_for(lambda: len(re.findall("status=sent", postfix.log())) == 2, "both messages delivered")
     assert len(house.events("handover", pool="nice", client=FRIEND)) == 1
-    fitness(house)
+    assert_well(house)

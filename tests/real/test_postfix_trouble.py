@@ -15,17 +15,15 @@ from tests.real.street import (
     USER,
     Sender,
     alarms,
+    assert_well,
     config,
     crowd,
-    fitness,
     move_in,
     need_street,
     pool,
     send,
-    taken,
+    wait_for_taken,
 )
-
-pytestmark = pytest.mark.real
 
 
 @pytest.fixture(autouse=True)
@@ -67,22 +65,22 @@ def test_postfix_stopped_and_started_under_load_costs_friends_a_wait(
     assert len(one.troubles) <= 1
     assert len(other.troubles) <= 1
     wait_for(lambda: postfix.log().count(" status=sent ") >= one.accepted + other.accepted + 1, "all that was accepted")
-    fitness(house)
+    assert_well(house)
 
 
 def test_what_waited_in_the_backlog_of_a_killed_postfix_comes_again(build: Callable[..., House]) -> None:
     with Postfix(passed("nice", 1), passed("hostile")) as postfix:
         house = move_in(build, config(postfix))
         with crowd(house, [f"127.1.1.{last}" for last in range(1, 11)]) as clients:
-            taken(house, 10)
+            wait_for_taken(house, 10)
             postfix.kill()
             for client in clients:
                 while client.recv(4096):
                     pass
-        taken(house, 0)
+        wait_for_taken(house, 0)
         postfix.start()
         send(house)
-        fitness(house)
+        assert_well(house)
 
 
 @pytest.fixture(params=["gone", "forbidden", "forbidden folder"])
@@ -115,7 +113,7 @@ def test_a_pass_socket_out_of_reach_keeps_friends_waiting_until_it_is_back(
         friend.sends()
     assert friend.troubles == []
     wait_for(lambda: alarms(house) == "", "the end of the alarm")
-    fitness(house)
+    assert_well(house)
 
 
 FRIENDS = (FRIEND, "127.2.0.1", "127.3.0.1", "127.4.0.1")
@@ -124,7 +122,10 @@ FRIENDS = (FRIEND, "127.2.0.1", "127.3.0.1", "127.4.0.1")
 
 @pytest.fixture
 def learning(build: Callable[..., House]) -> Iterator[tuple[House, Postfix, dict[str, str]]]:
-    """A frontproxy that learns from the milter beside Postfix, that Postfix, and what its main.cf must have."""
+    """A frontproxy that learns from the milter beside Postfix, that Postfix, and what its main.cf must have.
+
+    Its friends are known by what they did. It runs as we do: it starts the milter, and we may run more than nobody may.
+    """
     with Port() as door, Postfix(passed("nice"), passed("hostile")) as postfix:
         house = build(config(postfix, 'fallback = "hostile"', pause="20ms", more=f'[learn]\nmilter = "{door}"')).start()
         milter = {"smtpd_milters": f"inet:{door}", "milter_default_action": "accept"}
@@ -201,4 +202,4 @@ def test_when_all_recipients_are_lost_the_brake_keeps_friends_friends(
     wait_for(lambda: brake(house) is None, "the brake to be released")
     wait_for(lambda: alarms(house) == "", "the end of the alarm")
     assert all(house.score(friend) >= 5 for friend in FRIENDS)
-    fitness(house)
+    assert_well(house)
