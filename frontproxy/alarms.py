@@ -11,6 +11,8 @@ PATIENCE = 5.0
 """Seconds for which a feed may be away, and a handover may wait, before that is an alarm."""
 SILENCE = 120.0
 """Seconds in which a busy backend should have told an outcome."""
+UNHEARD = 20
+"""Sessions that end without an outcome while a milter should tell of them."""
 CLOCK_ERROR = 60.0
 
 
@@ -30,6 +32,9 @@ class Alarms:
         self._sockets = sockets
         self._feeds = feeds
         self.current: tuple[str, ...] = ()
+        self._lines = -1
+        self._ended_then = 0
+        self._heard_then = 0.0
 
     def look(self) -> None:
         """See what is wrong, and log what has begun and what is over."""
@@ -61,10 +66,19 @@ class Alarms:
                 silent_for = min(register.eldest_age(now, backend), now - backend.heard_at)
                 if is_busy and silent_for > SILENCE:
                     yield f"pool {pool.name}: {backend.name} holds places and tells no outcomes"
+        if (unheard := self._unheard(now)) >= UNHEARD:
+            yield f"no outcome was heard of the last {unheard} sessions; is our milter the last in smtpd_milters?"
         yield from self._troubles()
         yield from self._proxy.memory.current_troubles()
         if abs(self._proxy.clock.error()) > CLOCK_ERROR:
             yield "the system's clock was set by more than a minute; ours follows slowly"
+
+    def _unheard(self, now: float) -> int:
+        """Sessions that have ended since the milter, which should tell of them, was heard for the last time."""
+        ended = self._proxy.counters["ended"]
+        if self._feeds.lines != self._lines or not self._proxy.setup.config.learn.milter:
+            self._lines, self._ended_then, self._heard_then = self._feeds.lines, ended, now
+        return ended - self._ended_then if now - self._heard_then > SILENCE else 0
 
     def _should_hear(self) -> bool:
         """Somebody whom we have started tells outcomes."""

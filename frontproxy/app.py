@@ -14,7 +14,7 @@ from frontproxy.clock import AnchoredClock
 from frontproxy.doors import Address
 from frontproxy.handover.held import HeldSockets
 from frontproxy.house import House, LocalSockets, Supervisor
-from frontproxy.local import bind_local, kept_out, remove_local
+from frontproxy.local import bind_local, kept_out, may_give, remove_local
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile
@@ -36,8 +36,9 @@ async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> No
         log = Log(2, None if "JOURNAL_STREAM" in os.environ else time.time)
         undo.callback(log.flush, 1.0)
         sockets = []
+        group = config.admin.group if not config.admin.group or may_give(config.admin.group) else ""
         for local in (config.admin.socket, config.learn.report):
-            sockets.append(bind_local(local, mode=0o660, group=config.admin.group))
+            sockets.append(bind_local(local, mode=0o660, group=group))
             undo.callback(remove_local, local, sockets[-1])
         pins = Pins.load(config.history.file.parent / "pins.toml")
         memory = await trio.to_thread.run_sync(_open_history, setup, log, clock)
@@ -66,7 +67,12 @@ def _supervisor(undo: ExitStack) -> Supervisor:
 def _warnings(setup: Setup, supervisor: Supervisor, held: HeldSockets) -> list[str]:
     """What an operator should know at the start."""
     admin = setup.config.admin
-    warnings = [*map(str, setup.warnings), *kept_out(admin.socket.parent, admin.group)]
+    warnings = [*map(str, setup.warnings)]
+    if admin.group and not may_give(admin.group):
+        remedy = f"SupplementaryGroups={admin.group} in the service gives it that group"
+        warnings.append(f"admin.group has no effect, as our user is not in {admin.group}; {remedy}")
+    else:
+        warnings += kept_out(admin.socket.parent, admin.group)
     if supervisor.sockets and not setup.config.listen.from_systemd:
         warnings.append('systemd passed listening sockets that nobody serves; add "systemd" to listen.addresses')
     if held.why_not:

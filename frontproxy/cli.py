@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +17,6 @@ import trio
 import frontproxy
 from frontproxy import app, show
 from frontproxy.core import config
-from frontproxy.core.config_values import Config
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.doors import Address, CannotListen
 from frontproxy.local import InUseError
@@ -107,7 +107,7 @@ def _effective(setup: Setup) -> dict[str, Any]:
 
 def _ask(options: argparse.Namespace) -> int:
     """Ask the running proxy, once for each client where several are named, and show the answers."""
-    answers = _converse(_settings(options).admin.socket, options.requests(options))
+    answers = _converse(_admin_socket(options), options.requests(options))
     failed = [answer for answer in answers if not answer["ok"]]
     if getattr(options, "json", False):
         for answer in answers:
@@ -125,7 +125,15 @@ def _ask(options: argparse.Namespace) -> int:
     return EX_USAGE if failed[0]["code"] in {"usage", "bad_address", "unknown_command"} else 1
 
 
-def _converse(path: Path, requests: Sequence[str]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _AdminSocket:
+    path: Path
+    source: str
+    """Where it is said."""
+
+
+def _converse(admin: _AdminSocket, requests: Sequence[str]) -> list[dict[str, Any]]:
+    path = admin.path
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_ANSWER_WITHIN)
@@ -144,8 +152,9 @@ def _converse(path: Path, requests: Sequence[str]) -> list[dict[str, Any]]:
         raise Failed(EX_NOPERM, f"{path}: you may not use this socket; be root or in admin.group") from None
     except OSError as error:
         why = error.strerror or error
+        remedy = "is it running? with another file, name that with -c"
         raise Failed(
-            EX_UNAVAILABLE, f"frontproxy does not answer at {path}: {why}; start it with: frontproxy run"
+            EX_UNAVAILABLE, f"frontproxy does not answer at {path} ({admin.source}): {why}; {remedy}"
         ) from None
 
 
@@ -155,9 +164,12 @@ def _file(options: argparse.Namespace) -> Path:
     return next((path for path in DEFAULT_FILES if path.exists()), DEFAULT_FILES[0])
 
 
-def _settings(options: argparse.Namespace) -> Config:
-    """The configuration, only to know where the admin socket is; its mistakes are not this command's business."""
-    return read(_file(options)).checked.config
+def _admin_socket(options: argparse.Namespace) -> _AdminSocket:
+    """Where it is; mistakes elsewhere in the configuration are not this command's business."""
+    file = _file(options)
+    checked = read(file).checked
+    doubt = ", which has mistakes: frontproxy check tells them" if checked.mistakes else ""
+    return _AdminSocket(checked.config.admin.socket, f"admin.socket of {file}{doubt}")
 
 
 class _Parser(argparse.ArgumentParser):

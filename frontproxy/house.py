@@ -216,7 +216,7 @@ class House:
         proxy.log("drain", state="began", open=proxy.pools.open_in(""), waiting=len(proxy.room) + proxy.pools.waiting())
         while self._doors:
             self._doors.popitem()[1].close()
-        proxy.room.shed(len(proxy.room), CLOSING)
+        proxy.room.shed(len(proxy.room), CLOSING, "drain")
         proxy.pools.dismiss_all(CLOSING)
         with trio.move_on_after(proxy.setup.config.listen.drain_time):
             await self._servers.drain()

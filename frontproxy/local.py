@@ -54,6 +54,11 @@ def _make_folder(folder: Path, group: str) -> None:
         folder.chmod(0o710)
 
 
+def may_give(group: str) -> bool:
+    """Whether we may give a socket to the group: only root may give it to any, others to those they are in."""
+    return os.geteuid() == 0 or grp.getgrnam(group).gr_gid in {os.getegid(), *os.getgroups()}
+
+
 def kept_out(folder: Path, group: str) -> list[str]:
     """A warning if members of the group cannot pass through the folder to the sockets in it."""
     if not group:

@@ -46,7 +46,7 @@ class Log:
     def __call__(self, event: str, /, **values: object) -> None:
         """Write one line with the next tick, or count it as dropped when the reader is too far behind.
 
-        Writing it out takes as long as finding a place for a client, and half as long when many are done in one go.
+        Nobody waits for it: so it is written out together with what else has gathered, and not between two clients.
         """
         self._events.append((self._wall() if self._wall else 0.0, event, values))
         if len(self._events) >= AT_ONCE:

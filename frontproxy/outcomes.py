@@ -59,7 +59,8 @@ class Outcomes:
             now = time.monotonic()
             given.has_ended, given.backend.heard_at = True, now
             self._count("")
-            self._proxy.pools.ended(given, now)
+            if not given.end_is_watched:
+                self._proxy.pools.ended(given, now)
         if line.ended > self._proxy.clock.latest() + FUTURE:
             self._count("from_the_future")
             self._proxy.log.often("outcome_refused", "future", client=line.client, ended=line.ended)

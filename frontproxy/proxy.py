@@ -89,9 +89,19 @@ class Proxy:
 
     def judge(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
         """The verdict on a client, from what is at hand. It changes nothing and waits for nothing."""
+        wall = self.clock.now()
+        pin = self.pins.find(packed, wall)
+        if pin is not None and pin.pool not in self.pools:
+            pin = None
+        weather = scoring.Weather(self.pools.stressed, self.pools.open_in)
+        return scoring.judge(
+            self._evidence(packed, text, wall, early=early), self.setup.config, pin=pin, weather=weather
+        )
+
+    def _evidence(self, packed: bytes, text: str, wall: float, *, early: bool) -> evidence.Evidence:
+        """All that is known of a client."""
         setup = self.setup
         config = setup.config
-        wall = self.clock.now()
         client = address.client_of(packed)
         listed = setup.lists_of(packed)
         place = setup.geo.find(text)
@@ -106,7 +116,7 @@ class Proxy:
         reasons += evidence.from_census(crowd.open_sessions, crowd.rate, config.points)
         if early or crowd.returned:
             reasons += evidence.from_manners(early=early, returned=crowd.returned, points=config.points)
-        found = evidence.Evidence(
+        return evidence.Evidence(
             address=text,
             reasons=reasons,
             lists=listed,
@@ -117,11 +127,6 @@ class Proxy:
             open_sessions=crowd.open_sessions,
             rate=crowd.rate,
         )
-        pin = self.pins.find(packed, wall)
-        if pin is not None and pin.pool not in self.pools:
-            pin = None
-        weather = scoring.Weather(self.pools.stressed, self.pools.open_in)
-        return scoring.judge(found, config, pin=pin, weather=weather)
 
     def judge_guarded(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
         """The verdict; a stranger's if judging itself fails, which is a bug and goes into the log."""
@@ -208,6 +213,7 @@ class Proxy:
     def session_ended(self, given: Given) -> None:
         """A session that was given away has ended."""
         self.census.left(given.session.client)
+        self.counters["ended"] += 1
 
 
 def _reasons(verdict: Verdict) -> str:

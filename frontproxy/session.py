@@ -54,7 +54,7 @@ async def _observe(proxy: Proxy, chair: Chair) -> None:
     pause = scoring.pause(session.verdict.score, proxy.setup.config, stress=bool(proxy.pools.stressed))
     manners = await proxy.room.observe(chair, deadline=trio.current_time() + pause)
     if manners is None:
-        proxy.session_refused(session, chair.reply, "waiting_room")
+        proxy.session_refused(session, chair.reply, chair.why)
     elif manners == "gone":
         proxy.session_gone(session)
     else:

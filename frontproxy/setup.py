@@ -127,10 +127,17 @@ def _unusable(settings: Config, file: str) -> list[Mistake]:
         except KeyError:
             what = f"there is no group {settings.admin.group!a}"
             mistakes.append(Mistake(file, 0, "admin.group", what, "make it with groupadd, or leave it empty"))
-    if settings.history.file.is_dir():
+    if _is_folder(settings.history.file):
         what, remedy = f"{settings.history.file} is a folder", "name a file in it"
         mistakes.append(Mistake(file, 0, "history.file", what, remedy))
     return mistakes
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError:  # `check` is run by somebody who may not look there
+        return False
 
 
 async def _collect(mistakes: list[Mistake], step: Callable[..., Any], *arguments: object) -> Any:

@@ -24,6 +24,7 @@ class Chair:
     scope: trio.CancelScope = field(compare=False, default_factory=trio.CancelScope)
     reply: str = field(compare=False, default="")
     """What a client is told that must leave the room before its time."""
+    why: str = field(compare=False, default="")
 
 
 class WaitingRoom:
@@ -61,12 +62,12 @@ class WaitingRoom:
             if not chair.reply:
                 self._leave(chair)
 
-    def shed(self, count: int, reply: str = FULL) -> int:
+    def shed(self, count: int, reply: str = FULL, why: str = "waiting_room") -> int:
         """The `count` lowest leave with a reply; returns how many there were."""
         lowest = self._chairs[:count]
         for chair in lowest:
             self._leave(chair)
-            chair.reply = reply
+            chair.reply, chair.why = reply, why
             chair.scope.cancel()
         return len(lowest)
 

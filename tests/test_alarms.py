@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from frontproxy.alarms import PATIENCE, SILENCE, Alarms
+from frontproxy.alarms import PATIENCE, SILENCE, UNHEARD, Alarms
 from frontproxy.clock import AnchoredClock
 from frontproxy.learn.report import FeedsHeard
 from tests.houses import FRIEND, STRANGER, House, house, outcome
@@ -120,3 +120,36 @@ def test_a_burst_after_a_quiet_night_is_no_alarm(house: House) -> None:
     alarms.look()
 
     assert not [alarm for alarm in alarms.current if "hostile" in alarm]
+
+
+@pytest.mark.parametrize("house", ['[learn]\nmilter = "127.0.0.1:10032"\n'], indirect=True)
+def test_a_milter_that_nobody_speaks_to_is_an_alarm(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody took it out of Postfix's smtpd_milters: sessions end, and nothing is learned."""
+    feeds = FeedsHeard(connected=1, lines=5)
+    alarms = Alarms(house.proxy, feeds)
+    alarms.look()
+    house.proxy.counters["ended"] += UNHEARD
+    alarms.look()
+    assert alarms.current == ()
+
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + SILENCE + 1)
+    alarms.look()
+    assert alarms.current == (
+        f"no outcome was heard of the last {UNHEARD} sessions; is our milter the last in smtpd_milters?",
+    )
+
+    feeds.lines += 1
+    alarms.look()
+    assert alarms.current == ()
+
+
+def test_without_a_milter_nobody_has_to_tell_outcomes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    alarms = Alarms(house.proxy, FeedsHeard(connected=1))
+    alarms.look()
+    house.proxy.counters["ended"] += UNHEARD
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + SILENCE + 1)
+    alarms.look()
+
+    assert alarms.current == ()

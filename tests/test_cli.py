@@ -104,9 +104,17 @@ def test_without_a_running_proxy_the_exit_is_69(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        f"frontproxy: frontproxy does not answer at {tmp_path}/var/admin.sock: No such file or directory;"
-        " start it with: frontproxy run\n"
+        f"frontproxy: frontproxy does not answer at {tmp_path}/var/admin.sock (admin.socket of {tmp_path}/config.toml):"
+        " No such file or directory; is it running? with another file, name that with -c\n"
     )
+
+
+def test_a_command_says_that_the_file_it_looked_into_has_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["status", "-c", written(tmp_path, "[listen\n")]) == 69
+
+    assert "config.toml, which has mistakes: frontproxy check tells them)" in capsys.readouterr().err
 
 
 def test_a_socket_that_one_may_not_use_exits_77(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from frontproxy import log as log_module
-from frontproxy.log import OFTEN, Log
+from frontproxy.log import AT_ONCE, OFTEN, Log
 from tests.fakes import PATIENCE
 
 
@@ -94,6 +94,19 @@ def test_the_time_stands_in_front_if_somebody_keeps_it() -> None:
     os.close(write_end)
 
 
+def test_the_time_is_that_of_the_event_and_not_that_of_the_tick() -> None:
+    end, write_end = os.pipe()
+    times = [1700000000.0, 1700000001.0]
+    log = Log(write_end, lambda: times.pop(0))
+    log("one")
+    log("two")
+    log.flush(PATIENCE)
+
+    assert os.read(end, 1000) == b"2023-11-14T22:13:20.000Z event=one\n2023-11-14T22:13:21.000Z event=two\n"
+    os.close(end)
+    os.close(write_end)
+
+
 def test_text_that_is_no_unicode_is_escaped(reader: Reader) -> None:
     reader.log.raw("event=says text=\udcff")
 
@@ -136,6 +149,16 @@ def test_what_does_not_fit_is_dropped_counted_and_told_later(reader: Reader, mon
     data += reader.read_until(b"log_dropped")
     assert data.count(b"event=event") == 1000 - dropped
     assert data.endswith(b"event=log_dropped lines=%d\n" % dropped)
+
+
+def test_what_gathers_between_two_ticks_is_bounded_like_the_rest(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "BUFFER_LIMIT", 1000)
+    for number in range(AT_ONCE):
+        reader.log("event", number=number)
+
+    assert 0 < reader.log.dropped_in_all < AT_ONCE
 
 
 def test_flush_waits_for_a_stalled_reader_no_longer_than_it_may(reader: Reader) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from frontproxy.handover.kernel_notices import SocketName
 from frontproxy.outcomes import FUTURE
 from frontproxy.wire.outcome_line import OutcomeLine
 from tests.houses import FORWARDER, FRIEND, MONITOR, STRANGER, WALL, House, bug, house, outcome
@@ -28,6 +29,17 @@ def test_an_outcome_teaches_and_frees_the_place(house: House) -> None:
     (line,) = house.log.about("outcome")
     assert f"session={given.session.id} " in line
     assert " good=1 bad=0 " in line
+
+
+def test_an_outcome_frees_no_place_that_the_kernel_watches(house: House) -> None:
+    """Whoever can tell outcomes, or a port used again, must not bring more sessions to a server than it has places."""
+    given = house.given(STRANGER)
+    given.name = SocketName(1, ("198.51.100.25", 25), (STRANGER, given.session.port), 0)
+
+    house.outcomes.hear(outcome(given, messages=1))
+
+    assert house.knowledge(STRANGER) == (1.0, 0.0)
+    assert house.proxy.pools.open_in("hostile") == 1
 
 
 def test_an_outcome_told_twice_counts_once(house: House) -> None:

@@ -39,6 +39,16 @@ def test_a_session_has_a_plain_address(house: House, peer: str, address: str) ->
         assert house.proxy.open_session(sock, (peer, 25), ("::ffff:198.51.100.25", 25)).address == address
 
 
+def test_where_nobody_tells_it_a_client_has_come_to_the_address_of_the_socket(house: House) -> None:
+    ours, client = tcp_pair()
+    with ours, client:
+        plain = house.proxy.open_session(ours, ("192.0.2.7", 25))
+        told = house.proxy.open_session(ours, ("192.0.2.7", 25), ("198.51.100.25", 25))
+
+        assert (plain.server, plain.is_direct) == (ours.getsockname(), True)
+        assert (told.server, told.is_direct) == (("198.51.100.25", 25), False)
+
+
 def test_a_peer_without_an_address_is_no_session_and_is_not_counted(house: House) -> None:
     with Visitors() as visitors, pytest.raises(AddressError):
         house.proxy.open_session(visitors.session().socket, ("", 0), ("198.51.100.25", 25))

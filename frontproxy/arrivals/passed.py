@@ -99,9 +99,9 @@ def _connection(descriptor: int) -> socket.socket:
     except OSError as error:
         client.detach()
         raise NotArrived("no_client", f"the descriptor is no connection: {error.strerror}") from error
-    if client.type != socket.SOCK_STREAM:
+    if client.type != socket.SOCK_STREAM or client.family not in {socket.AF_INET, socket.AF_INET6}:
         client.detach()
-        raise NotArrived("no_client", "the descriptor is no stream")
+        raise NotArrived("no_client", "the descriptor is no TCP connection")
     return client
 
 

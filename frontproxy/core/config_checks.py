@@ -1,11 +1,11 @@
 """What only the whole configuration shows: names that lead nowhere, pools nobody reaches, rules that never hold."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from frontproxy.core.config_shapes import meant, shown
 from frontproxy.core.config_sheet import Sheet
-from frontproxy.core.config_values import Config, Pool, RouteSettings
+from frontproxy.core.config_values import Config, Pool, RouteSettings, TcpAddress
 from frontproxy.core.toml_lines import KeyPath
 
 _LONGEST_SOCKET = 107
@@ -113,19 +113,36 @@ def _check_sockets(sheet: Sheet, config: Config) -> None:
 
 
 def _check_trust(sheet: Sheet, config: Config) -> None:
-    """Whom we believe who a client is, and who believes us."""
+    """Whom we believe who a client is and what it did, and who believes us."""
+    milter = config.learn.milter
+    if isinstance(milter, tuple) and not _is_loopback(milter, milter[1]):
+        what = f"whoever reaches {milter[0]} can tell us any outcome of any client"
+        sheet.warn(("learn", "milter"), what, "let it listen on 127.0.0.1, or on a unix: socket")
     for network in config.listen.trusted_proxies:
         if network.endswith("/0"):
             what = f"{network} is everybody, and everybody may claim any address"
             sheet.warn(("listen", "trusted_proxies"), what, "name the addresses of your proxies")
     for pool in config.pools:
         for backend in pool.backends:
-            if backend.kind == "tcp" and backend.proxy == "none":
+            if backend.kind == "tcp" and _is_ours(backend.server, config.listen.addresses):
+                what = f"{backend.name} is where frontproxy itself listens"
+                sheet.mistake(("pool", pool.name, "backends"), what, "name the address and port of the mail server")
+            elif backend.kind == "tcp" and backend.proxy == "none":
                 what = f"{backend.name}: the server takes our address for every client's"
                 remedy = (
                     "let it expect a PROXY header (?proxy=v2); a server that trusts our address would relay for all"
                 )
                 sheet.warn(("pool", pool.name, "backends"), what, remedy)
+
+
+def _is_ours(server: TcpAddress, addresses: Iterable[TcpAddress]) -> bool:
+    """A server at one of our own addresses would be given its own sessions, for ever."""
+    any_address = {"0.0.0.0", "::"}  # noqa: S104  compared, not bound
+    return any(server == ours or (ours[0] in any_address and _is_loopback(server, ours[1])) for ours in addresses)
+
+
+def _is_loopback(server: TcpAddress, port: int) -> bool:
+    return server[1] == port and (server[0].startswith("127.") or server[0] == "::1")
 
 
 def _check_evidence(sheet: Sheet, config: Config) -> None:

@@ -115,7 +115,7 @@ class Points:
     pregreet: float = -30.0
     returned: float = 3.0
     open_sessions: float = -0.5
-    """For each open session of a client beyond ten; together with `rate` never below -5."""
+    """For each open session of a client beyond ten; together with `rate` never below -4."""
     rate: float = -0.1
     """For each connection of a client within a minute beyond sixty."""
 

@@ -17,7 +17,7 @@ MANY_OPEN = 10
 """Open sessions of one client that cost nothing."""
 MANY_A_MINUTE = 60.0
 """Connections of one client in a minute that cost nothing."""
-CENSUS_LIMIT = 5.0
+CENSUS_LIMIT = 4.0
 """What many sessions and a high rate can cost together: less than what makes a friend of long standing."""
 
 

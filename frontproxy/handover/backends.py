@@ -87,3 +87,8 @@ class Given:
     taken_at: float | None = None
     has_ended: bool = False
     """Its outcome has been told."""
+
+    @property
+    def end_is_watched(self) -> bool:
+        """The kernel or the relay tells when its place is free; nobody's word for it is needed, or taken."""
+        return self.name is not None or self.backend.settings.kind == "tcp"

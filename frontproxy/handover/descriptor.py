@@ -11,6 +11,8 @@ _AT_ONCE = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
 _DESCRIPTOR = struct.Struct("@i")
 _SHORT_OF = {errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS}  # what this machine lacks, or unix(7) does not allow us
 
+_MAY_NOT_ENTER = "; our user needs the group that may enter its folder, postdrop for Postfix's public/"
+
 
 class Saturated(Exception):
     """The backend lives, but its backlog is full, or something that a handover needs has run out for a moment."""
@@ -57,5 +59,6 @@ def hand_over(client: socket, path: str, message: bytes) -> socket:
         connection.close()
         if error.errno in _SHORT_OF:
             raise Saturated(f"{path}: {error.strerror}") from None
-        raise Unreachable(f"{path}: {error.strerror}") from error
+        hint = _MAY_NOT_ENTER if error.errno == errno.EACCES else ""
+        raise Unreachable(f"{path}: {error.strerror}{hint}") from error
     return connection

@@ -15,6 +15,8 @@ CALM = 30.0
 """Seconds in which the kernel is asked once about every session."""
 URGENT = 1.0
 """The same while places are short, and after notices were lost."""
+RESET_FOR = 300.0
+"""Seconds after which a socket that was reset is thought free although its notice has not come."""
 _REMEMBERED = 1000
 
 
@@ -121,12 +123,12 @@ class HeldSockets:
         """Its server has let go of it.
 
         A socket that was reset is not found either while its server still holds it, and its notice will come. So that
-        is believed only if notices were lost, or after a while: a client must not free its place by a reset.
+        is believed only if notices were lost, or after minutes: a client must not free its place by a reset.
         """
         if holding is not Holding.NOT_FOUND:
             self._missing.pop(cookie, None)
             return holding is Holding.LET_GO
-        return self._mends_loss or now - self._missing.setdefault(cookie, now) >= CALM
+        return self._mends_loss or now - self._missing.setdefault(cookie, now) >= RESET_FOR
 
     def close(self) -> None:
         """Hear no more."""

@@ -217,7 +217,7 @@ class Pools:
     def _reclaim(self, now: float) -> None:
         """Take back the places of sessions whose end nobody will tell any more."""
         for given in self.register.older_than(now - HELD_FOR):
-            if given.name is None and given.backend.settings.kind != "tcp":
+            if not given.end_is_watched:
                 session, name = given.session.id, given.backend.name
                 self._proceedings.log("place_reclaimed", session=session, pool=given.pool, backend=name)
                 self.ended(given, now)

@@ -17,12 +17,14 @@ class Register:
     def __init__(self) -> None:
         self._open: dict[str, Given] = {}
         self._past: OrderedDict[str, Given] = OrderedDict()
-        self._ids: dict[tuple[bytes, int], str] = {}
+        self._by_port: dict[tuple[bytes, int], list[Given]] = {}
+        """Sessions by their client's address and port, the eldest first: a port can be used again at once."""
 
     def add(self, given: Given) -> None:
         """A session was given away."""
-        self._open[given.session.id] = given
-        self._ids[given.session.packed, given.session.port] = given.session.id
+        session = given.session
+        self._open[session.id] = given
+        self._by_port.setdefault((session.packed, session.port), []).append(given)
 
     def close(self, given: Given) -> bool:
         """Its place is free again; false if that was known already."""
@@ -31,24 +33,36 @@ class Register:
         self._past[given.session.id] = given
         if len(self._past) > REMEMBERED:
             _id, oldest = self._past.popitem(last=False)
-            if self._ids.get((oldest.session.packed, oldest.session.port)) == oldest.session.id:
-                del self._ids[oldest.session.packed, oldest.session.port]
+            self._forget_port(oldest)
         return True
 
     def forget(self, given: Given) -> None:
         """It was not given away after all."""
         self._open.pop(given.session.id, None)
-        self._ids.pop((given.session.packed, given.session.port), None)
+        self._forget_port(given)
 
     def find(self, outcome: OutcomeLine) -> Given | None:
-        """The session an outcome tells of: by its id, or else by the port; the client's address must be the same."""
+        """The session an outcome tells of: by its id, or else by the port; the client's address must be the same.
+
+        Of several sessions from one port it is the eldest whose outcome was not told: feeds tell them in order.
+        """
         try:
             packed = pack(outcome.client)  # however the feed spells it
         except AddressError:
             return None
-        session = outcome.session or self._ids.get((packed, outcome.port), "")
-        given = self._open.get(session) or self._past.get(session)
-        return given if given and given.session.packed == packed else None
+        if outcome.session:
+            given = self._open.get(outcome.session) or self._past.get(outcome.session)
+            return given if given and given.session.packed == packed else None
+        found = self._by_port.get((packed, outcome.port), ())
+        return next((given for given in found if not given.has_ended), found[-1] if found else None)
+
+    def _forget_port(self, given: Given) -> None:
+        key = given.session.packed, given.session.port
+        left = [other for other in self._by_port.get(key, ()) if other is not given]
+        if left:
+            self._by_port[key] = left
+        else:
+            self._by_port.pop(key, None)
 
     def taken_at(self, path: str) -> list[Given]:
         """The open sessions that the server at a handover socket has taken."""

@@ -156,12 +156,21 @@ def test_a_listening_socket_is_no_client(postscreen: Postscreen) -> None:
     assert refusal(postscreen.passed)[0] == "no_client"
 
 
+def test_a_local_stream_is_no_client(postscreen: Postscreen) -> None:
+    """The kernel tells nothing of it, so it would be served beyond all places."""
+    one, other = socket.socketpair()
+    with one, other:
+        postscreen.send(LIST, one.fileno())
+
+    assert refusal(postscreen.passed) == ("no_client", "the descriptor is no TCP connection")
+
+
 def test_a_datagram_socket_is_no_client(postscreen: Postscreen) -> None:
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with one, other:
         postscreen.send(LIST, one.fileno())
 
-    assert refusal(postscreen.passed) == ("no_client", "the descriptor is no stream")
+    assert refusal(postscreen.passed) == ("no_client", "the descriptor is no TCP connection")
 
 
 def test_a_client_that_was_reset_meanwhile_is_none(postscreen: Postscreen) -> None:

@@ -1,9 +1,9 @@
 """What it costs to let a friend through: accept, judge, pass on, taken, ended; CPU of a whole frontproxy, without SMTP.
 
 `python -m tests.bench.handover_loop [--sessions 5000] [--rounds 7] [--at-once 20]`. This program is the clients, some
-at a time, and the server that takes what is handed over and ends it. So nobody else works, and what is measured varies
-by a few per cent only: good to steer by, and two to three times less than the same work costs beside busy smtpds, whose
-code drives ours out of the caches (`session_cost` measures that).
+at a time, and the server that takes what is handed over and ends it. Nobody else works, so the least of the rounds is
+good to steer by. Beside busy smtpds, whose code drives ours out of the caches, the same work costs about twice as much:
+that is for `session_cost`.
 """
 
 import argparse

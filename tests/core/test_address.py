@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontproxy.core.address import AddressError, client_of, client_text, network_of, pack, unpack
+from frontproxy.core.address import AddressError, client_of, client_text, network_of, pack, plain, unpack
 
 _addresses = st.ip_addresses()
 _pieces = st.sampled_from(["192.0.2.1", "::", ":", ".", "%", "%eth0", "ffff", "1", "\0", "\ud800", "é", " ", "/64"])
@@ -101,3 +101,11 @@ def test_a_client_lies_within_its_network(address: IPv4Address | IPv6Address) ->
     packed = pack(str(address))
 
     assert client_of(packed).startswith(network_of(packed))
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("2001:DB8::1", "2001:db8::1")],
+)
+def test_our_own_addresses_are_written_plainly(text: str, written: str) -> None:
+    assert plain(text) == written

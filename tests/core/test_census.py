@@ -189,3 +189,13 @@ def test_one_who_was_refused_for_good_earns_nothing_by_coming_back() -> None:
 
     assert not census.has_returned(ALICE, RETURN_AFTER)
     assert census.open_sessions(ALICE) == 0
+
+
+def test_judging_is_told_the_same_as_who_asks_one_by_one() -> None:
+    census = Census()
+    census.arrived(ALICE, 0)
+    census.refused(ALICE, 0, 0, for_now=True)
+    census.arrived(ALICE, HOUR)
+
+    assert census.of(ALICE, HOUR) == (1, census.rate(ALICE, HOUR), True)
+    assert census.of(BOB, HOUR) == (0, 0, False)

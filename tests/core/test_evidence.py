@@ -110,10 +110,10 @@ def test_an_unknown_place_is_no_evidence_even_where_it_is_listed() -> None:
         (11, 60, {"open_sessions": -0.5}),
         (10, 61, {"rate": -0.1}),
         (14, 70, {"open_sessions": -2.0, "rate": -1.0}),
-        (19, 70, {"open_sessions": -4.5, "rate": -0.5}),
-        (20, 1000, {"open_sessions": -5.0}),
-        (5000, 0, {"open_sessions": -5.0}),
-        (0, 5000, {"rate": -5.0}),
+        (17, 70, {"open_sessions": -3.5, "rate": -0.5}),
+        (20, 1000, {"open_sessions": -4.0}),
+        (5000, 0, {"open_sessions": -4.0}),
+        (0, 5000, {"rate": -4.0}),
     ],
 )
 def test_a_crowd_of_one_client_costs_points(open_sessions: int, rate: float, worth: dict[str, float]) -> None:

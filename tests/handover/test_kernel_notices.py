@@ -147,6 +147,13 @@ def test_a_session_that_was_reset_is_not_found_although_its_server_has_it_still(
     until(kernel, lambda told: name.cookie in told)
 
 
+def test_a_name_is_the_same_when_the_ends_are_known_already(ends: Ends) -> None:
+    server, _client = ends
+    local, remote = server.getsockname(), server.getpeername()
+
+    assert SocketName.of(server, (local, remote)) == name_of(server)
+
+
 def test_another_connection_between_the_same_ends_is_not_taken_for_the_old_one(
     kernel: KernelNotices, ends: Ends
 ) -> None:

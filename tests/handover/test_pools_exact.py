@@ -10,7 +10,7 @@ import pytest
 from frontproxy.core.config_values import Backend, Config
 from frontproxy.core.config_values import Pool as PoolSettings
 from frontproxy.core.session import Session
-from frontproxy.handover.held import CALM, URGENT, HeldSockets
+from frontproxy.handover.held import CALM, RESET_FOR, URGENT, HeldSockets
 from frontproxy.handover.kernel_notices import KernelNotices, SocketName
 from frontproxy.handover.pools import HELD_FOR, Pools
 from frontproxy.wire.sock_diag import Holding
@@ -197,9 +197,10 @@ def test_a_reset_alone_does_not_free_a_place(build: Build, visitors: Visitors) -
     street = taken_street(build, visitors, kernel)
     kernel.holding = Holding.NOT_FOUND
     street.pools.tick(CALM + 1)
+    street.pools.tick(RESET_FOR)
     assert street.taken() == 1
 
-    street.pools.tick(2 * CALM + 2)
+    street.pools.tick(RESET_FOR + 2 * CALM)
     assert street.taken() == 0
 
 

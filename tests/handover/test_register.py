@@ -78,14 +78,30 @@ def test_a_place_is_given_back_once() -> None:
     assert [register.close(one), register.close(one)] == [True, False]
 
 
-def test_a_port_used_again_means_the_new_session() -> None:
+def test_of_sessions_from_one_port_the_eldest_untold_is_meant() -> None:
+    """Feeds tell them in order; else a client that comes again from the same port could swap its outcomes."""
     old, new = given_for("a"), given_for("b")
     register = registered(old)
     register.close(old)
     register.add(new)
 
+    assert register.find(outcome()) is old
+    old.has_ended = True
+    assert register.find(outcome()) is new
+    new.has_ended = True
     assert register.find(outcome()) is new
     assert register.find(outcome("a")) is old
+
+
+def test_a_session_that_was_not_given_away_after_all_leaves_the_port_to_others() -> None:
+    one, other = given_for("a"), given_for("b")
+    register = registered(one, other)
+    register.forget(other)
+
+    assert register.find(outcome()) is one
+    assert register.find(outcome("b")) is None
+    register.forget(one)
+    assert register.find(outcome()) is None
 
 
 def test_the_past_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_a_server_that_fails_is_asked_more_and_more_seldom(build: Callable[..., 
         took = time.monotonic() - began
         assert took > 0.2 + 0.4 + 0.8
         assert len(bad.sessions) <= 1 + math.log2(took / 0.2 + 1)
-        assert len(good.sessions) > 10
+        assert len(good.sessions) >= 4
 
 
 def test_a_friend_spills_down_and_a_stranger_never_up(build: Callable[..., House]) -> None:

@@ -140,6 +140,23 @@ def resident(house: House) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.parametrize("leave", [reset, socket.socket.close])
+def test_a_client_that_leaves_before_the_greeting_frees_its_place_at_once(
+    build: Callable[..., House], leave: Callable[[socket.socket], None]
+) -> None:
+    with Receiver(say_nothing) as silent:
+        house = build(relayed_to(silent.backend)).start()
+        client = house.connect(FRIEND)
+        wait_for(lambda: silent.sessions, "the connection to the server")
+        assert house.pool("all")["taken"] == 1
+
+        leave(client)
+
+        wait_for(lambda: house.pool("all")["taken"] == 0, "a free place", deadline=10)
+        wait_for(lambda: house.events("relayed", end="client_gone"), "its line in the log")
+        assert house.pool("all")["backends"][0]["down"] is None
+
+
 def test_relayed_clients_that_reset_at_any_step_leave_nothing_behind(build: Callable[..., House]) -> None:
     with Receiver(take_mail) as receiver:
         house = build(relayed_to(receiver.backend)).start()

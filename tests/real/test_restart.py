@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from tests.real.house import DEADLINE, House, wait_for
-from tests.real.receivers import FRIEND, STRANGER, Receiver, begin_message, relayed_to, take_mail
+from tests.real.receivers import FRIEND, STRANGER, Receiver, begin_message, relayed_to, say_nothing, take_mail
 
 
 @pytest.fixture
@@ -102,6 +102,19 @@ def test_a_relayed_session_that_outlasts_the_drain_time_is_cut_off(
     assert "state=done cut_off=1 " in house.log()
 
 
+def test_who_waits_for_a_silent_server_in_a_drain_gets_a_421(build: Callable[..., House]) -> None:
+    with Receiver(say_nothing) as silent:
+        first = "from frontproxy.handover import relay_session as limits; limits.GREETING_LIMIT = 1"
+        house = build(relayed_to(silent.backend).replace('"1s"', '"60s"'), first=first).start()
+        with house.connect(FRIEND) as client:
+            wait_for(lambda: silent.sessions, "the connection to the server")
+            house.kill(signal.SIGTERM)
+
+            assert client.recv(4096).startswith(b"421 4.3.2 ")
+
+        assert house.wait() == 0
+
+
 def test_a_second_sigterm_waits_for_no_session(build: Callable[..., House], receiver: Receiver) -> None:
     house = build(relayed_to(receiver.backend)).start()
     with house.connect(FRIEND) as client:
@@ -150,13 +163,15 @@ def test_systemds_watchdog_is_fed(build: Callable[..., House], receiver: Receive
         systemd.hear("WATCHDOG=1")
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_no_client_is_refused_while_one_frontproxy_follows_another(
-    build: Callable[..., House], receiver: Receiver, door: socket.socket
+    build: Callable[..., House], receiver: Receiver, door: socket.socket, end: signal.Signals
 ) -> None:
     house = build(from_systemd(receiver), door=door).start()
     assert house.port == door.getsockname()[1]
     house.deliver(FRIEND)
-    assert house.stop() == 0
+    house.kill(end)
+    house.wait()
     waiting = [house.connect(client) for client in [FRIEND] * 10 + [STRANGER]]
     for client in waiting[:3]:
         client.sendall(b"EHLO early.example.org\r\n")
@@ -193,6 +208,21 @@ def test_a_restart_under_load_fails_no_session(
         finally:
             enough.set()
     assert sum(counts) >= 60
+
+
+def test_a_reload_leaves_and_takes_up_the_socket_from_systemd(
+    build: Callable[..., House], receiver: Receiver, door: socket.socket
+) -> None:
+    house = build(from_systemd(receiver), door=door).start()
+    house.write_config(relayed_to(receiver.backend))
+    assert house.ask("reload")["ok"]
+    with house.connect(FRIEND) as waiting:
+        house.write_config(from_systemd(receiver))
+
+        assert house.ask("reload")["ok"]
+
+        assert waiting.recv(4096).startswith(b"220 "), "it waited in the backlog meanwhile"
+    house.deliver(FRIEND)
 
 
 def test_without_the_sockets_it_was_promised_it_does_not_start(build: Callable[..., House], receiver: Receiver) -> None:
