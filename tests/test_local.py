@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.local import InUseError, Lines, bind_local, is_welcome, kept_out, remove_local
+from frontproxy.local import InUseError, Lines, bind_local, is_welcome, kept_out, may_give, remove_local
 from tests.fakes import as_nobody, open_descriptors
 
 PATH_LIMIT = 107  # bytes of a UNIX socket's path (Linux)
@@ -62,6 +62,17 @@ def test_the_socket_belongs_to_the_group(tmp_path: Path) -> None:
     group = grp.getgrnam("daemon") if os.geteuid() == 0 else grp.getgrgid(os.getegid())
     with bound(tmp_path / "door", group=group.gr_name):
         assert (tmp_path / "door").stat().st_gid == group.gr_gid
+
+
+def test_only_root_may_give_a_socket_to_any_group() -> None:
+    ours = grp.getgrgid(os.getegid()).gr_name
+    others = next(group.gr_name for group in grp.getgrall() if group.gr_gid not in {os.getegid(), *os.getgroups()})
+
+    assert may_give(ours)
+    assert may_give(others) == (os.geteuid() == 0)
+    with as_nobody():
+        assert may_give(ours)
+        assert not may_give(others)
 
 
 def test_an_unknown_group_is_told_and_nothing_is_leaked(tmp_path: Path) -> None:
