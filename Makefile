@@ -17,6 +17,7 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	MYPYPATH=deploy/postfix $(BIN)/mypy deploy/postfix/setup deploy/postfix/*.py
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q -x -n 2 -m "not real"
 

@@ -139,11 +139,14 @@ class House:
         paths = {endpoint: str(smtpd.path) for endpoint, smtpd in smtpds.items()}
         self._proxy.pools.configure(setup.config, paths, time.monotonic())
         before, self._doors = self._doors, doors
+        ours = _tcp_addresses(doors)
+        self._proxy.pools.held.only_ports({port for _host, port in ours})
+        if not before:
+            self._proxy.take_over(ours)
         for door in fresh:
             root.start_soon(door.serve, lambda sock: accept(self._proxy, sock, self._spare, root))
         for address in set(before) - set(doors):
             before[address].close()
-        self._proxy.pools.held.only_ports(_local_ports(doors))
         await self._servers.adopt(smtpds)
         await self._feeds.adopt(feeds, root)
         if old is not setup:
@@ -239,12 +242,12 @@ class House:
             self._supervisor.notifier.alive()
 
 
-def _local_ports(doors: Mapping[Address, Door]) -> set[int]:
-    """The ports of our sockets; none, if sockets come from other programs too and may have any."""
+def _tcp_addresses(doors: Mapping[Address, Door]) -> set[tuple[str, int]]:
+    """Where our sockets are bound; empty if sockets come from other programs too, which may be bound anywhere."""
     addresses = [door.address for door in doors.values()]
     if any(isinstance(address, Path) for address in addresses):
         return set()
-    return {address[1] for address in addresses if not isinstance(address, Path)}
+    return {address for address in addresses if not isinstance(address, Path)}
 
 
 def _places(wanted: int, log: Log) -> int:

@@ -6,10 +6,13 @@ RUN groupadd --gid 5025 postdrop \
     && apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postfix python3 \
     && rm -rf /var/lib/apt/lists/*
-COPY deploy/postfix/setup /usr/local/sbin/frontproxy-setup
+COPY deploy/postfix /usr/local/lib/frontproxy-postfix
+# Where frontproxy (user 5000 in its container) makes the milter's socket; smtpd passes through.
+RUN install -d -o 5000 -g 5000 -m 0711 /run/frontproxy-milter
 # Nobody's mail is relayed, not even the gateway's, through which clients can seem to come.
 RUN postconf -e myhostname=mx.example.com mydestination=example.com mynetworks=127.0.0.0/8 maillog_file=/dev/stdout \
     && postconf -F '*/*/chroot=n' \
-    && frontproxy-setup --apply --take-port-25 --milter inet:frontproxy:10032
+    && /usr/local/lib/frontproxy-postfix/setup --apply --take-port-25 \
+        --milter unix:/run/frontproxy-milter/milter.sock
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["postfix", "status"]
 CMD ["postfix", "start-fg"]

@@ -87,6 +87,8 @@ class Given:
     taken_at: float | None = None
     has_ended: bool = False
     """Its outcome has been told."""
+    is_survivor: bool = False
+    """A frontproxy before us gave it away."""
 
     @property
     def end_is_watched(self) -> bool:

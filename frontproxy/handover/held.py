@@ -1,14 +1,16 @@
 """The sockets that servers hold for us: sessions that were passed on, and whose end the kernel tells.
 
 A notice says that a socket has ended. What no notice tells is found by asking, one socket after the other: notices get
-lost, and a client that vanished leaves its socket behind long after the server has let go of it.
+lost, and a client that vanished leaves its socket behind long after the server has let go of it. Survivors, which a
+frontproxy before us has passed on, are found at the start by a roll-call.
 """
 
 from collections.abc import Collection, Iterator
 from typing import Self
 
+from frontproxy.core.address import plain, unpack
 from frontproxy.handover.backends import Given
-from frontproxy.handover.kernel_notices import KernelNotices, NoNotices, SocketName
+from frontproxy.handover.kernel_notices import Endpoint, KernelNotices, NoNotices, SocketName
 from frontproxy.wire.sock_diag import Holding
 
 CALM = 30.0
@@ -18,6 +20,8 @@ URGENT = 1.0
 RESET_FOR = 300.0
 """Seconds after which a socket that was reset is thought free although its notice has not come."""
 _REMEMBERED = 1000
+_ANYWHERE = {unpack(bytes(4)), unpack(bytes(16))}
+"""What a door is bound to that is open on all addresses."""
 
 
 class HeldSockets:
@@ -79,6 +83,20 @@ class HeldSockets:
                 self._visible.add(server)
         given.name = name
         self._held[name.cookie] = given
+
+    def survivors(self, doors: Collection[Endpoint]) -> list[SocketName]:
+        """The connections to these doors of ours that some process holds; to be called before we accept any."""
+        if self._notices is None:
+            return []
+        ends = {(plain(host), port) for host, port in doors}
+        wild = {port for host, port in ends if host in _ANYWHERE}
+        names = self._notices.held_on({port for _host, port in ends})
+        return [name for name in names if name.local[1] in wild or (plain(name.local[0]), name.local[1]) in ends]
+
+    def keep(self, given: Given) -> None:
+        """A survivor, whose name is known, has been given a place."""
+        if given.name is not None:
+            self._held[given.name.cookie] = given
 
     def forget(self, given: Given) -> None:
         """Its end is known, or it was not given away after all."""

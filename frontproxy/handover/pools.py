@@ -14,6 +14,7 @@ from frontproxy.core.config_values import Config
 from frontproxy.core.session import Session
 from frontproxy.handover.backends import Given
 from frontproxy.handover.held import HeldSockets
+from frontproxy.handover.kernel_notices import SocketName
 from frontproxy.handover.pool import Endpoint, Pool
 from frontproxy.handover.register import Register
 from frontproxy.handover.relay import Relay
@@ -118,6 +119,24 @@ class Pools:
                 self._line_up(session, pool, now)
                 return
         self._proceedings.session_refused(session, BUSY, "reserved")
+
+    def adopt(self, session: Session, name: SocketName, now: float) -> str:
+        """Find a place for a survivor: a server that sessions are passed to has had it since before our time.
+
+        Where its client goes now it will have gone then; without a route any pool may have it. Returns the pool, whose
+        place is taken until the kernel tells the end; empty if none has room. Bundled servers began anew with us.
+        """
+        for pool in self._chains.get(session.verdict.route.pool, self):
+            servers = [backend for backend in pool.backends if backend.settings.kind == "pass"]
+            if servers and pool.serves(session) and not pool.is_full:
+                server = min(servers, key=lambda backend: backend.sessions)
+                given = Given(session, pool.name, pool.places, server, now, name=name, taken_at=now, is_survivor=True)
+                pool.places.take(session.client)
+                server.sessions += 1
+                self.held.keep(given)
+                self.register.add(given)
+                return pool.name
+        return ""
 
     def ended(self, given: Given, now: float) -> None:
         """A session given away has ended: its place is free, and the next in line is called."""

@@ -3,23 +3,28 @@
 All sessions share one epoll, which a single task waits for: waking two tasks for every chunk costs twice as much. The
 server speaks first in SMTP, so nothing is read from a client before its server has greeted; until then a session whose
 server fails can be given to another one. Sockets are registered once, edge-triggered, and told apart from their
-successors with the same number by never closing one within a batch of events.
+successors with the same number by never closing one within a batch of events. They are unregistered before they are
+closed: a client's that came through another process may be open there, too, and would live on in the epoll.
 """
 
+import contextlib
 import errno
+import math
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
 from socket import (
     AF_INET,
     AF_INET6,
     IPPROTO_TCP,
     MSG_DONTWAIT,
+    SO_LINGER,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     SOCK_STREAM,
+    SOL_SOCKET,
     TCP_NODELAY,
     socket,
 )
@@ -46,11 +51,18 @@ T_contra = TypeVar("T_contra", contravariant=True)
 BATCH = 64
 """Events taken at once."""
 ROUNDS = 8
-"""Batches in a row, while there are events, before other tasks get their turn."""
+"""Batches in a row, while there are events, before other tasks get their turn,"""
+TURN = 0.002
+"""and the seconds after which they get it in any case: a few chunks each way of a few busy sessions take as long."""
 LOOKED_AT = 32
 """Sessions whose limits are looked at in one tick; with 1,000 sessions and a tick of 25 ms each is seen every 0.8 s."""
 _ENDED = EPOLLRDHUP | EPOLLHUP | EPOLLERR
 _WATCHED = EPOLLIN | EPOLLRDHUP | EPOLLET
+_UNREAD = 1 << 24
+"""No event of the kernel's: there may be more to read, up to the end."""
+_UP_TO_THE_END = _ENDED | _UNREAD
+_RESET = b"\1\0\0\0\0\0\0\0"
+"""SO_LINGER for a close that drops what the other end has not taken, and says so."""
 _SHORT_OF = {
     errno.ENOBUFS,
     errno.ENOMEM,
@@ -73,7 +85,8 @@ class RelayProceedings(Protocol[T_contra]):
     def relay_ended(self, item: T_contra, to_server: int, to_client: int, why: str) -> None:
         """It is over: so many octets went to the server and to the client. Both sockets are about to be closed.
 
-        `why` is done, client_gone (before the greeting), client_reset, server_reset, idle, half_closed, bug, or what
+        `why` is done, client_gone (before the greeting), client_reset, server_reset, idle, half_closed, client_stuck
+        (it did not read), undelivered (nor its server's last words, after which that had hung up), bug, or what
         `end_all` was given.
         """
 
@@ -93,7 +106,7 @@ class Relay(Generic[T]):
         self._epoll = epoll()
         self._sides: dict[int, Side[T]] = {}
         self._sessions: OrderedDict[RelaySession[T], None] = OrderedDict()
-        self._unfinished: dict[Side[T], None] = {}  # a set in order, so that each has one turn
+        self._unfinished: dict[Side[T], int] = {}  # in order, so that each has one turn; what happened there
         self._leaving: list[socket] = []
 
     def __len__(self) -> int:
@@ -107,7 +120,8 @@ class Relay(Generic[T]):
         """Begin to connect a client to a server, a numeric address and a port; the client's socket is ours now.
 
         On loopback the connect is complete at once, and the header with it. Raises Unreachable or Saturated; then the
-        client's socket is still the caller's.
+        client's socket is still the caller's. A client's socket that cannot be watched is no fault of the server's: it
+        is told as client_gone, by one of the next ticks.
         """
         name = f"{server[0]}:{server[1]}"
         try:
@@ -134,24 +148,29 @@ class Relay(Generic[T]):
                     await trio.lowlevel.checkpoint()
                 else:
                     await trio.lowlevel.wait_readable(self)
+                until = self._clock() + TURN
                 for _ in range(ROUNDS):
-                    if not self.turn():
+                    if not self.turn(until) or self._clock() >= until:
                         break
         finally:
             trio.lowlevel.notify_closing(self)
 
-    def turn(self) -> bool:
-        """Do what can be done now, within bounds; false if there was nothing."""
-        now = self._clock()
-        unfinished, self._unfinished = self._unfinished, {}
-        events = self._epoll.poll(0, BATCH)
-        for unread in unfinished:
-            self._guarded(unread, EPOLLIN | EPOLLRDHUP, now)
-        for descriptor, what in events:
-            if (side := self._sides.get(descriptor)) is not None:
-                self._guarded(side, what, now)
+    def turn(self, until: float = math.inf) -> bool:
+        """Do what can be done now, within bounds, and for one side at least; false if there was nothing.
+
+        What is not done by `until` is the first of the next turn.
+        """
+        now, sides = self._clock(), self._sides
+        todo = list(self._unfinished.items())
+        self._unfinished = {}
+        todo += [(sides[number], what) for number, what in self._epoll.poll(0, BATCH) if number in sides]
+        work = iter(todo)
+        for side, what in work:
+            self._guarded(side, what, now)
+            if self._clock() >= until:
+                self._put_first(work)
         self._close_left()
-        return bool(events or unfinished)
+        return bool(todo)
 
     def tick(self, now: float) -> None:
         """Look at the limits of some sessions, in turn."""
@@ -184,7 +203,22 @@ class Relay(Generic[T]):
         is_connected = introduce(session, session.moved_at)
         self._epoll.register(connection, _WATCHED if is_connected else _WATCHED | EPOLLOUT)
         session.server.is_watched_for_room = not is_connected
-        self._epoll.register(session.client.socket, _WATCHED)  # the last that can fail, so it is never to be undone
+        self._watch_client(session.client)  # the last that can fail, so it is never to be undone
+
+    def _watch_client(self, client: Side[T]) -> None:
+        try:
+            self._epoll.register(client.socket, _WATCHED)
+        except OSError as error:
+            if error.errno in _SHORT_OF:
+                raise
+            client.is_gone = True
+
+    def _put_first(self, work: Iterable[tuple[Side[T], int]]) -> None:
+        """What there was no time for comes before the rest of those that had their turn."""
+        undone: dict[Side[T], int] = {}
+        for side, what in (*work, *self._unfinished.items()):
+            undone[side] = undone.get(side, 0) | what
+        self._unfinished = undone
 
     def _guarded(self, side: Side[T], what: int, now: float) -> None:
         """Something happened at one side; a bug that this reveals must not end the other sessions."""
@@ -194,6 +228,8 @@ class Relay(Generic[T]):
                 self._carry_on(side, what, now)
             elif session.stage == "ended":  # by an earlier event of this batch
                 return
+            elif session.client.is_gone:
+                self._finish(session, "client_gone")
             elif side is session.client:
                 self._hear_early(session, what)
             else:
@@ -203,16 +239,19 @@ class Relay(Generic[T]):
             self._end(session, "bug")
 
     def _carry_on(self, side: Side[T], what: int, now: float) -> None:
+        to_the_end = what & _UP_TO_THE_END != 0
+        if to_the_end and what != _UNREAD:
+            side.left_at = min(side.left_at, now)
         if side.unsent:
             self._settle(side.other, deliver(side, now))
         if side.session.stage == "open":
-            self._settle(side, carry(side, now, to_the_end=bool(what & _ENDED)))
+            self._settle(side, carry(side, now, to_the_end=to_the_end))
 
     def _settle(self, source: Side[T], progress: Progress | None) -> None:
         if progress is None:
             return
         if progress == "more":
-            self._unfinished[source] = None
+            self._unfinished[source] = _UNREAD
         elif progress == "over":
             self._finish(source.session, source.session.why)
         elif not source.other.is_watched_for_room:
@@ -242,47 +281,53 @@ class Relay(Generic[T]):
         self._begin(session, greeting, now)
         self._carry_on(session.server, what, now)
         if session.is_early:
-            self._carry_on(session.client, EPOLLIN | EPOLLRDHUP, now)
+            self._carry_on(session.client, _UNREAD, now)
 
     def _begin(self, session: RelaySession[T], greeting: bytes, now: float) -> None:
         session.stage = "open"
         self._proceedings.relay_began(session.item, now)
         client = session.client
-        client.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # a client that was passed to us may have come by another way than TCP
+            client.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         if not send(client, greeting, now):
             self._settle(session.server, "blocked")
 
     def _end(self, session: RelaySession[T], why: str) -> None:
         """End it, however far it has come."""
         try:
-            if session.stage == "open":
+            if session.stage == "ended":
+                return
+            if session.stage == "open" or session.client.is_gone:
                 self._finish(session, why)
-            elif session.stage != "ended":
+            else:
                 self._fail(session, why)
         except Exception as error:  # noqa: BLE001  whoever is told has a bug; the session is forgotten all the same
             self._bug(error)
 
     def _finish(self, session: RelaySession[T], why: str) -> None:
         self._forget(session)
+        if session.client.unsent:
+            session.client.socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
         self._leaving += session.client.socket, session.server.socket
         self._proceedings.relay_ended(session.item, session.server.sent, session.client.sent, why)
 
     def _fail(self, session: RelaySession[T], why: str) -> None:
         self._forget(session)
-        self._epoll.unregister(session.client.socket)
         self._leaving.append(session.server.socket)
         self._proceedings.relay_failed(session.item, session.client.socket, why)
 
     def _forget(self, session: RelaySession[T]) -> None:
         session.stage = "ended"
         del self._sessions[session]
-        for side in (session.client, session.server):
+        sides = (session.server, session.client)
+        for side in sides:
             del self._sides[side.socket.fileno()]
+        with contextlib.suppress(OSError):  # a client that could not be watched
+            for side in sides:
+                self._epoll.unregister(side.socket)
 
     def _close_left(self) -> None:
-        """Close the sockets of ended sessions, which leaves the epoll, too: after the batch, so that no event in it can
-        mean a newcomer with the same number.
-        """
+        """After the batch, so that no event in it can mean a newcomer with the same number as one that has ended."""
         for sock in self._leaving:
             sock.close()
         self._leaving.clear()

@@ -6,14 +6,20 @@ other side's last words are not lost in the reset that unread octets cause.
 
 Events are edge-triggered, and only hints: whether a socket has octets or takes them, recv and send alone tell. So an
 event too many harms nobody; but who is told of octets must read until there are none, or remember that there are more.
+
+A client decides how fast it reads, and nothing is read from its server meanwhile, not even its end. So that it cannot
+keep a place by reading little or nothing, two limits hold however much still moves: one begins when the server is known
+to have hung up, read or not, one when the client takes less than there is for it.
 """
 
+import math
 from dataclasses import dataclass, field
 from socket import MSG_DONTWAIT, MSG_PEEK, SHUT_WR, socket
 from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
 
+NEVER = math.inf
 CHUNK = 64 * 1024
 """Octets read at once, and the most that one direction keeps here."""
 CHUNKS = 4
@@ -29,7 +35,11 @@ IDLE_LIMIT = 660.0
 HALF_CLOSED_LIMIT = 60.0
 """The same once the client has ended: the server may still be at work on its last commands."""
 LINGER_LIMIT = 10.0
-"""The same once the server has ended: no process serves this client any more, but a place is still taken for it."""
+"""Seconds from the server's end, whatever moves: no process serves this client, but a place is still taken for it."""
+STUCK_LIMIT = 30.0
+"""Seconds a client may take less than there is for it. The replies of a whole session fit into the kernel's buffer, so
+this is for clients that send commands by the thousand and do not read. A server's end that stands behind more than our
+side of its connection takes is not seen; then the place of a server that has long gone is held as long."""
 
 Stage = Literal["connecting", "greeting", "open", "ended"]
 Progress = Literal["more", "blocked", "over"]
@@ -47,6 +57,10 @@ class Side(Generic[T]):
     """Octets it took, a header of ours not counted."""
     unsent: bytes = b""
     """Octets that it would not take yet; until it does, nothing is read from the other side, not even its end."""
+    behind_since: float = NEVER
+    """When it first would not take all; until it has taken all that the other side has sent, which drips do not do."""
+    left_at: float = NEVER
+    """When it was first known to send no more; what it sent before may still have to be read."""
     has_ended: bool = False
     is_gone: bool = False
     is_watched_for_room: bool = False
@@ -86,19 +100,26 @@ class RelaySession(Generic[T]):
     def overdue(self, now: float) -> str:
         """Why it must end now; empty while it need not."""
         limit, why = self._limit()
-        return why if now - self.moved_at > limit else ""
+        if now - self.moved_at > limit:
+            return why
+        if now - self.server.left_at > LINGER_LIMIT:
+            return "undelivered" if self.client.unsent else self._ended
+        return "client_stuck" if now - self.client.behind_since > STUCK_LIMIT else ""
 
     def _limit(self) -> tuple[float, str]:
+        if self.client.is_gone and self.stage != "open":
+            return 0.0, "client_gone"
         if self.stage == "connecting":
             return CONNECT_LIMIT, f"no connection in {CONNECT_LIMIT:.0f} s"
         if self.stage == "greeting":
             return GREETING_LIMIT, f"no greeting in {GREETING_LIMIT:.0f} s"
-        why = "half_closed" if self.why == "done" else self.why
-        if self.server.has_ended or self.server.is_gone:
-            return LINGER_LIMIT, why
         if self.client.has_ended or self.client.is_gone:
-            return HALF_CLOSED_LIMIT, why
+            return HALF_CLOSED_LIMIT, self._ended
         return IDLE_LIMIT, "idle"
+
+    @property
+    def _ended(self) -> str:
+        return "half_closed" if self.why == "done" else self.why
 
 
 def introduce(session: RelaySession[T], now: float) -> bool:
@@ -132,10 +153,12 @@ def carry(source: Side[T], now: float, *, to_the_end: bool) -> Progress | None:
     on `to_the_end`.
     """
     target = source.other
+    if target.unsent or source.has_ended:
+        return None
     for _ in range(CHUNKS):
-        octets = None if target.unsent or source.has_ended else _receive(source)
+        octets = _receive(source, now)
         if octets is None:
-            return None
+            break
         if not octets:
             return _end(source, now)
         if not target.is_gone and not send(target, octets, now):
@@ -143,18 +166,21 @@ def carry(source: Side[T], now: float, *, to_the_end: bool) -> Progress | None:
         if target.is_gone and source.session.is_over:
             return "over"
         if len(octets) < CHUNK and not to_the_end:
-            return None
-    return "more"
+            break
+    else:
+        return "more"
+    target.behind_since = NEVER
+    return None
 
 
-def _receive(source: Side[T]) -> bytes | None:
+def _receive(source: Side[T], now: float) -> bytes | None:
     """What came, empty at the end; None when nothing came."""
     try:
         return source.socket.recv(CHUNK, MSG_DONTWAIT)
     except BlockingIOError:
         return None
     except OSError:
-        _lose(source)
+        _lose(source, now)
         return b""
 
 
@@ -165,12 +191,13 @@ def send(side: Side[T], octets: bytes, now: float) -> bool:
     except BlockingIOError:
         sent = 0
     except OSError:
-        _lose(side)
+        _lose(side, now)
         return True
     side.sent += sent
     side.session.moved_at = now
     if sent < len(octets):
         side.unsent = octets[sent:]
+        side.behind_since = min(side.behind_since, now)
         return False
     return True
 
@@ -188,18 +215,21 @@ def deliver(side: Side[T], now: float) -> Progress | None:
 def _end(side: Side[T], now: float) -> Progress | None:
     """The last octet of a side has been read, and so all of them delivered: the other side is told."""
     side.has_ended = True
+    side.left_at = min(side.left_at, now)
+    side.other.behind_since = NEVER
     side.session.moved_at = now
     if not side.session.is_over:
         try:
             side.other.socket.shutdown(SHUT_WR)
         except OSError:  # reset meanwhile
-            _lose(side.other)
+            _lose(side.other, now)
     return "over" if side.session.is_over else None
 
 
-def _lose(side: Side[T]) -> None:
+def _lose(side: Side[T], now: float) -> None:
     """A side takes no more octets: what is owed to it is dropped. After an end this is how many leave."""
     session = side.session
     if not (side.has_ended or side.other.has_ended) and session.why == "done":
         session.why = "client_reset" if side is session.client else "server_reset"
     side.is_gone, side.unsent = True, b""
+    side.left_at, side.behind_since = min(side.left_at, now), NEVER

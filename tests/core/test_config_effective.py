@@ -123,7 +123,7 @@ def _sections(draw: st.DrawFn) -> Config:
         mode=draw(st.sampled_from(("enforce", "observe"))),
         listen=Listen(
             addresses=tuple(draw(st.lists(addresses, min_size=1, max_size=3, unique=True))),
-            pass_sockets=tuple(draw(st.lists(paths, max_size=2, unique=True))),
+            pass_sockets=tuple(draw(st.lists(st.sampled_from((Path("/run/a b"), Path("/run/é"))), unique=True))),
             from_systemd=draw(st.booleans()),
             trusted_proxies=tuple(draw(networks)),
             waiting_room=draw(st.integers(1, 10**6)),

@@ -1,8 +1,7 @@
 """The files of deploy/ agree with each other, and with what frontproxy understands."""
 
 import re
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,11 @@ def unit(name: str) -> dict[str, list[str]]:
     return found
 
 
-def setup() -> Any:
-    """The script that sets up Postfix, as a module."""
-    loader = SourceFileLoader("postfix_setup", str(DEPLOY / "postfix/setup"))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+def our_services() -> Any:
+    """What the script that sets up Postfix puts into master.cf, as a module; it finds its neighbours beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DEPLOY / "postfix")
+        return import_module("our_services")
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -48,13 +44,13 @@ def test_an_example_has_no_mistakes_and_only_looks_at_first(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_each_pool_has_as_many_places_as_its_service_has_processes(name: str) -> None:
-    module = setup()
-    services = module.services(module.command_line([]))
+    module = our_services()
+    services = module.services(module.Order())
 
     for pool in settings(name).pools:
         [backend] = pool.backends
         service = Path(backend.target).name
-        assert services[f"{service}/pass"][0] == pool.sessions
+        assert services[f"{service}/pass"][0] == str(pool.sessions)
 
 
 def test_the_unit_gives_the_folders_that_the_example_uses() -> None:
@@ -90,8 +86,8 @@ def test_both_containers_know_the_group_of_the_sockets_by_one_number() -> None:
 
 
 def test_no_passed_service_offers_auth_or_is_private() -> None:
-    module = setup()
-    services = module.services(module.command_line(["--bypass-port", "2526"]))
+    module = our_services()
+    services = module.services(module.Order(bypass_key="2526/inet"))
 
     assert len(services) == 5
     assert all(parameters["smtpd_sasl_auth_enable"] == "no" for _processes, parameters in services.values())
@@ -99,7 +95,7 @@ def test_no_passed_service_offers_auth_or_is_private() -> None:
 
 def test_whatever_a_service_adapts_is_as_strict_under_stress_as_postfix_would_be() -> None:
     """The values of postconf -d in Postfix 3.7, in which a fixed value in main.cf would be lost."""
-    assert setup().ADAPTING == {
+    assert our_services().ADAPTING == {
         "smtpd_timeout": "${stress?{10}:{60}}s",
         "smtpd_hard_error_limit": "${stress?{1}:{20}}",
         "smtpd_junk_command_limit": "${stress?{1}:{100}}",
@@ -114,9 +110,9 @@ def test_the_bypass_leads_to_the_port_that_the_readme_names() -> None:
     assert "--bypass-port 2526" in (DEPLOY / "README.md").read_text()
 
 
-def master_cf() -> dict[str, tuple[int, dict[str, str]]]:
+def master_cf() -> dict[str, tuple[str, dict[str, str]]]:
     """The services of deploy/postfix/master.cf: how many processes each may have, and its parameters."""
-    found: dict[str, tuple[int, dict[str, str]]] = {}
+    found: dict[str, tuple[str, dict[str, str]]] = {}
     last = ""
     for line in (DEPLOY / "postfix/master.cf").read_text().splitlines():
         words = line.split()
@@ -125,15 +121,14 @@ def master_cf() -> dict[str, tuple[int, dict[str, str]]]:
             found[last][1][name] = value
         elif words and not line.startswith("#"):
             last = "/".join(words[:2])
-            found[last] = (int(words[6]), {})
+            found[last] = (words[6], {})
     return found
 
 
 def test_the_lines_to_write_by_hand_are_those_that_the_script_writes() -> None:
-    module = setup()
-    options = module.command_line([])
+    module = our_services()
     main_cf = (DEPLOY / "postfix/main.cf").read_text().splitlines()
 
-    assert master_cf() == module.services(options)
-    assert f"frontproxy_milter = {module.MILTER.format(options.milter)}" in main_cf
+    assert master_cf() == module.services(module.Order())
+    assert f"frontproxy_milter = {module.MILTER.format(module.DEFAULT_MILTER)}" in main_cf
     assert f"smtpd_milters = {module.OUR_MILTER}" in main_cf

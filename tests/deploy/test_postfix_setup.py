@@ -1,56 +1,13 @@
 """deploy/postfix/setup, with the real postconf: shown first, then done, then undone."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.machine import REPOSITORY
+from tests.deploy.postfix_etc import MAIN, MASTER, postconf, services, setup
 from tests.real.need import need
 
 pytestmark = pytest.mark.real
-
-SETUP = REPOSITORY / "deploy/postfix/setup"
-
-MAIN = """\
-# the operator's own words
-myhostname = mx.example.test
-smtpd_milters = inet:127.0.0.1:8891
-"""
-MASTER = """\
-# ==========
-smtp      inet  n       -       y       -       -       smtpd
-submission inet n       -       y       -       -       smtpd
-  -o smtpd_sasl_auth_enable=yes
-cleanup   unix  n       -       y       -       0       cleanup
-"""
-
-
-@pytest.fixture
-def etc(tmp_path: Path) -> Path:
-    """A folder with a configuration of Postfix."""
-    need("postconf")
-    (tmp_path / "main.cf").write_text(MAIN)
-    (tmp_path / "master.cf").write_text(MASTER)
-    return tmp_path
-
-
-def setup(etc: Path, *options: str, code: int = 0) -> str:
-    """What the script says."""
-    command = [str(SETUP), "-c", str(etc), *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert done.returncode == code, done.stdout
-    return done.stdout
-
-
-def postconf(etc: Path, *arguments: str) -> str:
-    os.utime(etc / "main.cf", (0, 0))  # postconf does not read a fresh file for two seconds
-    done = subprocess.run(
-        ["/usr/sbin/postconf", "-c", str(etc), *arguments], capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
-    return done.stdout.strip()
 
 
 def test_it_shows_what_it_would_change_and_changes_nothing(etc: Path) -> None:
@@ -58,6 +15,7 @@ def test_it_shows_what_it_would_change_and_changes_nothing(etc: Path) -> None:
 
     assert "+nice       pass  n       -       y       -       50      smtpd" in said
     assert "-smtp      inet" in said
+    assert "+#frontproxy# smtp      inet" in said
     assert said.endswith("# nothing was changed; --apply does it\n")
     assert (etc / "main.cf").read_text() == MAIN
     assert (etc / "master.cf").read_text() == MASTER
@@ -109,9 +67,7 @@ def test_the_way_back_keeps_what_others_have_changed_since(etc: Path) -> None:
 
     assert postconf(etc, "-h", "smtpd_milters") == "inet:127.0.0.1:7777"
     assert postconf(etc, "-h", "soft_bounce") == "yes"
-    assert [line.split()[0] for line in postconf(etc, "-M").splitlines()] == [
-        "submission", "cleanup", "tlsmgr", "smtp",
-    ]  # fmt: skip
+    assert [key.partition("/")[0] for key in services(etc)] == ["smtp", "submission", "cleanup", "tlsmgr"]
     assert "frontproxy" not in (etc / "main.cf").read_text()
 
 
@@ -128,13 +84,59 @@ def test_a_service_of_the_same_name_comes_back(etc: Path) -> None:
     assert postconf(etc, "-M", "nice/pass").split()[6:] == ["7", "smtpd", "-o", "smtpd_timeout=7s"]
 
 
-def test_other_numbers_change_what_was_set_up_before(etc: Path) -> None:
-    setup(etc, "--apply")
-    setup(etc, "--apply", "--nice", "30", "--milter", "")
+def test_what_no_option_names_stays_as_it_is(etc: Path) -> None:
+    first = ["--nice", "100", "--hostile", "30", "--foe", "7", "--milter", "unix:/run/m", "--test-port", "12346"]
+    setup(etc, "--apply", *first)
+    postconf(etc, "-P", "hostile/pass/smtpd_timeout=30s")
+    before = services(etc)
+    said = setup(etc, "--apply", "--bypass-port", "2526")
+    after = services(etc)
 
-    assert postconf(etc, "-F", "nice/pass/process_limit").endswith("= 30")
+    assert "sessions = 100" in said
+    assert after.pop("2526/inet").split()[6] == "130"
+    assert after == before
+    assert postconf(etc, "-h", "frontproxy_milter").startswith("{ unix:/run/m,")
+
+
+def test_an_option_changes_what_it_names_and_no_more(etc: Path) -> None:
+    setup(etc, "--apply", "--nice", "100", "--bypass-port", "2526")
+    setup(etc, "--apply", "--hostile", "30", "--milter", "")
+
+    limits = {key: line.split()[6] for key, line in services(etc).items()}
+    assert [limits[key] for key in ("nice/pass", "hostile/pass", "foe/pass", "2526/inet")] == ["100", "30", "5", "130"]
     assert postconf(etc, "-h", "frontproxy_milter") == ""
     assert (etc / "before-frontproxy/main.cf").read_text() == MAIN
+
+    setup(etc, "--apply")
+    assert postconf(etc, "-h", "frontproxy_milter") == ""
+
+
+def test_a_port_that_is_named_anew_is_left_and_0_is_none(etc: Path) -> None:
+    setup(etc, "--apply", "--bypass-port", "2526")
+    setup(etc, "--apply", "--test-port", "0", "--bypass-port", "2527")
+    assert {key for key in services(etc) if key.endswith("inet")} == {"smtp/inet", "submission/inet", "2527/inet"}
+
+    setup(etc, "--apply")
+    assert "127.0.0.1:12345/inet" not in services(etc)
+
+
+def test_a_service_that_looks_like_ours_is_nobody_elses_loss(etc: Path) -> None:
+    """An operator's second nice service logs under the same name."""
+    setup(etc, "--apply")
+    postconf(etc, "-M", "fair/pass=fair pass n - y - 9 smtpd -o syslog_name=postfix/nice")
+    setup(etc, "--apply", "--nice", "60")
+
+    assert services(etc)["fair/pass"].split()[6] == "9"
+    assert services(etc)["nice/pass"].split()[6] == "60"
+
+
+def test_the_default_process_limit_stays_and_is_told_as_a_number(etc: Path) -> None:
+    setup(etc, "--apply")
+    postconf(etc, "-F", "nice/pass/process_limit=-")
+    said = setup(etc, "--apply", "--bypass-port", "2526")
+
+    assert "sessions = 100" in said
+    assert services(etc)["nice/pass"].split()[6] == services(etc)["2526/inet"].split()[6] == "-"
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,8 @@ def test_other_numbers_change_what_was_set_up_before(etc: Path) -> None:
     [
         ("smtpd_sasl_auth_enable = yes", "# smtpd_sasl_auth_enable = yes: our services offer no AUTH; users belong to"),
         ("smtpd_upstream_proxy_protocol = haproxy", "# smtpd_upstream_proxy_protocol is set: Postfix ignores it"),
-        ("queue_directory = /q", '# config.toml of frontproxy: backends = ["pass:/q/public/nice"]'),
+        ("queue_directory = /q", '#     backends = ["pass:/q/public/nice"]\n#     sessions = 50\n'),
+        ("inet_interfaces = loopback-only", "# inet_interfaces is not all: frontproxy.socket listens on all addresses"),
     ],
 )
 def test_it_says_what_the_operator_should_know(etc: Path, line: str, remark: str) -> None:

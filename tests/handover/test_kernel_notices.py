@@ -6,14 +6,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
 from frontproxy.handover import kernel_notices
 from frontproxy.handover.kernel_notices import KernelNotices, NoNotices, SocketName
 from frontproxy.wire.sock_diag import Holding, question
-from tests.fakes import PATIENCE, as_nobody, open_descriptors, reset, tcp_pair
+from tests.fakes import PATIENCE, as_nobody, await_readable, open_descriptors, reset, tcp_pair
 
 Ends = tuple[socket.socket, socket.socket]
 
@@ -174,6 +174,57 @@ def test_all_this_needs_no_privilege(ends: Ends) -> None:
         assert kernel.ask(name) is Holding.LET_GO
         client.close()
         until(kernel, lambda told: name.cookie in told)
+
+
+@pytest.mark.parametrize("address", LOOPBACKS)
+def test_a_roll_call_finds_who_is_held_on_a_port(kernel: KernelNotices, address: str) -> None:
+    server, client = connected(address)
+    others = connected(address)
+    with client:
+        with server, others[0], others[1]:
+            assert kernel.held_on({server.getsockname()[1]}) == [name_of(server)]
+            with server.dup():
+                server.close()
+                assert len(kernel.held_on({client.getpeername()[1]})) == 1, "another descriptor"
+        assert kernel.held_on({client.getpeername()[1]}) == [], "it was let go"
+
+
+def test_who_listens_and_who_was_not_accepted_yet_is_not_held(kernel: KernelNotices) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door, socket.create_connection(door.getsockname()) as client:
+        ports = {door.getsockname()[1]}
+        assert kernel.held_on(ports) == []
+        with door.accept()[0] as server:
+            assert kernel.held_on(ports) == [name_of(server)]
+            client.shutdown(socket.SHUT_WR)
+            await_readable(server)
+            assert kernel.held_on(ports) == [name_of(server)], "the client is done, the server is not"
+
+
+def test_a_roll_call_goes_on_to_the_last(kernel: KernelNotices) -> None:
+    """The kernel answers in parts, the first of 4 kB, then 32 kB, some 260 sockets."""
+    with socket.create_server(("127.0.0.1", 0), backlog=330) as door, ExitStack() as sockets:
+        for _ in range(330):
+            sockets.enter_context(socket.create_connection(door.getsockname()))
+        servers = [sockets.enter_context(door.accept()[0]) for _ in range(330)]
+
+        assert set(kernel.held_on({door.getsockname()[1]})) == {name_of(server) for server in servers}
+
+
+def test_a_roll_call_needs_no_privilege_and_no_descriptor_is_left(kernel: KernelNotices, ends: Ends) -> None:
+    server, _client = ends
+    before = open_descriptors()
+    with as_nobody():
+        assert kernel.held_on({server.getsockname()[1]}) == [name_of(server)]
+
+    assert open_descriptors() == before
+
+
+def test_a_roll_call_that_cannot_be_made_finds_nobody(
+    kernel: KernelNotices, ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_notices, "_NETLINK_SOCK_DIAG", 31)
+
+    assert kernel.held_on({ends[0].getsockname()[1]}) == []
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The relay: octets go both ways, ends and resets are passed on, failures are told, and every wait has a limit."""
 
 import contextlib
+import math
+import os
 import select
 import socket
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from frontproxy.handover import relay, relay_session
 from frontproxy.handover.descriptor import Saturated, Unreachable
-from frontproxy.handover.relay import LOOKED_AT, ROUNDS
+from frontproxy.handover.relay import LOOKED_AT, ROUNDS, TURN
 from frontproxy.handover.relay_session import (
     CHUNK,
     CHUNKS,
@@ -21,6 +23,7 @@ from frontproxy.handover.relay_session import (
     HALF_CLOSED_LIMIT,
     IDLE_LIMIT,
     LINGER_LIMIT,
+    STUCK_LIMIT,
 )
 from tests.fakes import PATIENCE, open_descriptors, reset
 from tests.handover.relaying import Relaying, is_readable
@@ -290,6 +293,145 @@ def test_a_client_that_talks_to_a_server_that_is_gone_is_not_kept(relaying: Rela
     assert relaying.told.ended == [("s", 0, 11, "server_reset")]
 
 
+def with_unread_replies(relaying: Relaying, name: str = "s") -> tuple[socket.socket, socket.socket]:
+    """A session whose client has been sent two chunks, more than the kernel keeps for it: the client and the server."""
+    ours, client = relaying.visit()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK // 2)
+    relaying.relay.open(ours, relaying.target, b"", name)
+    server = relaying.accept()
+    server.sendall(b"220 hello\r\n" + bytes(CHUNK))
+    relaying.turn_until_quiet()
+    server.sendall(bytes(CHUNK - 20) + b"221 bye\r\n")
+    relaying.turn_until_quiet()
+    return client, server
+
+
+def drip(relaying: Relaying, client: socket.socket, seconds: float) -> None:
+    """A quarter of the limit goes by at a time, and the client takes a little each time."""
+    for _ in range(4):
+        pass_time(relaying, seconds / 4)
+        client.recv(3000)
+        relaying.turn_until_quiet()
+
+
+def test_a_client_that_reads_in_drips_is_let_go_soon_after_its_server_has_hung_up(relaying: Relaying) -> None:
+    client, server = with_unread_replies(relaying)
+    server.close()
+    relaying.turn_until_quiet()
+
+    drip(relaying, client, LINGER_LIMIT)
+    assert not relaying.told.ended
+    pass_time(relaying, 0.1)
+
+    ((_name, _to_server, to_client, why),) = relaying.told.ended
+    assert why == "undelivered"
+    assert to_client < 2 * CHUNK
+    with pytest.raises(ConnectionResetError):
+        relaying.read(client, CHUNK)
+
+
+def test_a_client_that_reads_in_drips_while_its_server_talks_on_is_let_go(relaying: Relaying) -> None:
+    client, server = with_unread_replies(relaying)
+
+    drip(relaying, client, STUCK_LIMIT)
+    assert not relaying.told.ended
+    pass_time(relaying, 0.1)
+
+    assert [why for *_, why in relaying.told.ended] == ["client_stuck"]
+    with contextlib.suppress(ConnectionResetError):
+        assert server.recv(10) == b""
+
+
+def test_a_client_that_was_slow_and_has_read_all_may_stay(relaying: Relaying) -> None:
+    client, server = with_unread_replies(relaying)
+    pass_time(relaying, STUCK_LIMIT)
+
+    assert relaying.read(client, 2 * CHUNK).endswith(b"221 bye\r\n")
+    pass_time(relaying, STUCK_LIMIT + 1)
+
+    assert not relaying.told.ended
+    client.send(b"NOOP\r\n")
+    assert relaying.read(server, 6) == b"NOOP\r\n"
+
+
+def test_a_server_may_read_slowly(relaying: Relaying) -> None:
+    client, server = relaying.greeted()
+    client.setblocking(False)
+    for _ in range(4):
+        with contextlib.suppress(BlockingIOError):
+            client.send(bytes(10**7))
+        relaying.turn_until_quiet()
+
+    pass_time(relaying, STUCK_LIMIT + 1)
+
+    assert not relaying.told.ended
+    assert server.recv(1) == b"\0"
+
+
+def test_a_client_that_another_process_keeps_open_can_come_again(relaying: Relaying) -> None:
+    ours, client = relaying.visit()
+    kept, number = relaying.keep(ours.dup()), ours.fileno()
+    relaying.relay.open(ours, relaying.target, b"", "first")
+    relaying.accept().send(b"220 first\r\n")
+    assert relaying.read(client, 11) == b"220 first\r\n"
+    relaying.relay.end_all("drain")
+    assert ours.fileno() == -1
+
+    again = socket.socket(fileno=os.dup2(kept.fileno(), number, inheritable=False))
+    relaying.relay.open(again, relaying.target, b"", "second")
+
+    server = relaying.accept()
+    server.send(b"220 again\r\n")
+    assert relaying.read(client, 11) == b"220 again\r\n"
+    client.send(b"QUIT\r\n")
+    assert relaying.read(server, 6) == b"QUIT\r\n"
+
+
+class Unwatchable(socket.socket):
+    """A client's socket that epoll does not take, as if it were a file."""
+
+    def __init__(self, ours: socket.socket, file: int) -> None:
+        super().__init__(fileno=ours.detach())
+        self._file = file
+
+    def fileno(self) -> int:
+        return self._file
+
+
+@pytest.mark.parametrize("greets", [False, True])
+def test_a_client_that_cannot_be_watched_is_gone_and_its_server_not_blamed(greets: bool, relaying: Relaying) -> None:
+    ours, client = relaying.visit()
+    file = os.open(__file__, os.O_RDONLY)
+    relaying.relay.open(Unwatchable(ours, file), relaying.target, HEADER, "s")
+    server = relaying.accept()
+    assert not relaying.told.ended, "its owner is not told of a session that it does not know yet"
+
+    if greets:
+        server.send(b"220 hello\r\n")
+        relaying.turn_until(lambda: relaying.told.ended)
+    else:
+        pass_time(relaying, 0.1)
+
+    os.close(file)
+    assert relaying.told.ended == [("s", 0, 0, "client_gone")]
+    assert not relaying.told.failed
+    assert not relaying.bugs
+    assert client.recv(10) == b""
+
+
+def test_a_client_need_not_have_come_by_tcp(relaying: Relaying) -> None:
+    ours, client = map(relaying.keep, socket.socketpair())
+    relaying.relay.open(ours, relaying.target, b"", "s")
+    server = relaying.accept()
+
+    server.send(b"220 hello\r\n")
+    assert relaying.read(client, 11) == b"220 hello\r\n"
+    client.send(b"QUIT\r\n")
+    assert relaying.read(server, 6) == b"QUIT\r\n"
+    assert not relaying.bugs
+
+
 def test_a_client_that_resets_ends_the_session(relaying: Relaying) -> None:
     client, server = relaying.greeted()
     client.send(b"MAIL")
@@ -373,6 +515,20 @@ def test_a_busy_session_does_not_keep_others_waiting(relaying: Relaying, small_c
     assert server.recv(10) == b"NOOP\r\n"
     assert len(busy_server.recv(3 * small_chunks)) == small_chunks
     assert len(relaying.read(busy_server, small_chunks)) == small_chunks
+
+
+def test_a_turn_that_is_over_is_gone_on_with_where_it_stopped(relaying: Relaying, small_chunks: int) -> None:
+    ends = [relaying.greeted(f"s{number}") for number in range(3)]
+    for client, _server in ends:
+        client.send(bytes(2 * small_chunks))
+    carried = []
+    for _ in range(2 * len(ends)):
+        assert relaying.relay.turn(until=relaying.now), "one is served, however late it is"
+        carried.append([len(server.recv(CHUNK)) // small_chunks if is_readable(server) else 0 for _, server in ends])
+
+    assert [sum(served) for served in carried] == [1] * 6
+    assert [sum(served) for served in zip(*carried[:3], strict=True)] == [1, 1, 1], "nobody twice before all once"
+    assert [sum(served) for served in zip(*carried, strict=True)] == [2, 2, 2]
 
 
 def test_a_session_that_stays_busy_gets_no_more_in_each_turn(relaying: Relaying, small_chunks: int) -> None:
@@ -501,7 +657,7 @@ async def test_a_relay_that_never_has_nothing_to_do_gives_others_their_turn(
     _client, server = relaying.greeted()
     turns = 0
 
-    def turn() -> bool:
+    def turn(_until: float) -> bool:
         nonlocal turns
         turns += 1
         assert turns < 100 * ROUNDS, "nobody else had a turn"
@@ -516,10 +672,32 @@ async def test_a_relay_that_never_has_nothing_to_do_gives_others_their_turn(
         nursery.cancel_scope.cancel()
 
 
+async def test_a_long_turn_is_the_last_before_others_have_theirs(
+    relaying: Relaying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _client, server = relaying.greeted()
+    turns = 0
+
+    def turn(_until: float) -> bool:
+        nonlocal turns
+        turns += 1
+        relaying.now += TURN
+        return True
+
+    monkeypatch.setattr(relaying.relay, "turn", turn)
+    server.send(b"250 OK\r\n")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(relaying.relay.run)
+        while not turns:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert turns < ROUNDS
+
+
 _deeds = st.lists(
     st.tuples(
         st.sampled_from(["client", "server"]),
-        st.sampled_from(["send", "send", "read", "end", "turn"]),
+        st.sampled_from(["send", "send", "read", "end", "turn", "short turn"]),
         st.sampled_from([1, 100, CHUNK, 3 * CHUNK]),
     ),
     max_size=20,
@@ -548,7 +726,7 @@ def test_all_octets_arrive_in_order_and_then_the_end(deeds: list[tuple[str, str,
                 ended.add(who)
                 sock.shutdown(socket.SHUT_WR)
             else:
-                relaying.relay.turn()
+                relaying.relay.turn(relaying.now if deed == "short turn" else math.inf)
         for who in set(ends) - ended:
             ends[who].shutdown(socket.SHUT_WR)
         for who, sock in ends.items():

@@ -1,5 +1,6 @@
 """One relayed session by itself, without an engine: how much is read and kept, and what an event too many does."""
 
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from frontproxy.handover.relay_session import (
     HALF_CLOSED_LIMIT,
     IDLE_LIMIT,
     LINGER_LIMIT,
+    STUCK_LIMIT,
     RelaySession,
     Side,
     carry,
@@ -196,9 +198,8 @@ def test_octets_for_a_side_that_is_gone_do_not_count_as_movement() -> None:
         ({}, {}, IDLE_LIMIT),
         ({"has_ended": True}, {}, HALF_CLOSED_LIMIT),
         ({"is_gone": True}, {}, HALF_CLOSED_LIMIT),
-        ({}, {"has_ended": True}, LINGER_LIMIT),
-        ({}, {"is_gone": True}, LINGER_LIMIT),
-        ({"has_ended": True, "unsent": b"x"}, {"has_ended": True}, LINGER_LIMIT),
+        ({}, {"is_gone": True, "left_at": 0.0}, LINGER_LIMIT),
+        ({"has_ended": True}, {"left_at": 0.0}, LINGER_LIMIT),
     ],
 )
 def test_how_long_nothing_may_move(client: dict[str, object], server: dict[str, object], limit: float) -> None:
@@ -209,6 +210,62 @@ def test_how_long_nothing_may_move(client: dict[str, object], server: dict[str, 
 
         assert session.overdue(limit) == ""
         assert session.overdue(limit + 0.1) == ("idle" if limit == IDLE_LIMIT else "half_closed")
+
+
+@pytest.mark.parametrize(("unsent", "why"), [(b"", "half_closed"), (b"221 ", "undelivered")])
+def test_how_long_a_session_outlives_its_server_whatever_moves(unsent: bytes, why: str) -> None:
+    with between_pairs() as (session, _client, _server):
+        session.server.left_at, session.client.unsent = 10.0, unsent
+        session.moved_at = 10 + LINGER_LIMIT
+
+        assert session.overdue(10 + LINGER_LIMIT) == ""
+        assert session.overdue(10.1 + LINGER_LIMIT) == why
+
+
+def test_how_long_a_client_may_be_behind_whatever_moves() -> None:
+    with between_pairs() as (session, _client, _server):
+        session.client.behind_since, session.moved_at = 10.0, 10 + STUCK_LIMIT
+        session.server.behind_since = 0.0
+
+        assert session.overdue(10 + STUCK_LIMIT) == ""
+        assert session.overdue(10.1 + STUCK_LIMIT) == "client_stuck"
+
+
+def test_who_takes_a_little_stays_behind_until_it_has_taken_all() -> None:
+    with between_pairs() as (session, client, server):
+        fill(session.client.socket)
+        server.send(bytes(CHUNK))
+        assert carry(session.server, 1.0, to_the_end=False) == "blocked"
+        server.send(b"221 bye")
+
+        client.recv(BUFFER)
+        for now in (2.0, 3.0):
+            fill(session.client.socket)
+            deliver(session.client, now)
+            client.recv(BUFFER // 4)
+        assert session.client.behind_since == 1.0
+
+        while session.client.unsent or read_all(client):
+            deliver(session.client, 4.0)
+        assert session.client.behind_since == math.inf
+
+
+@pytest.mark.parametrize("leave", ["end", "reset"])
+def test_who_has_left_is_not_behind_any_more_but_has_left_since_then(leave: str) -> None:
+    with between_pairs() as (session, client, server):
+        fill(session.client.socket)
+        server.send(b"221 bye")
+        assert carry(session.server, 1.0, to_the_end=False) == "blocked"
+        server.close()
+        if leave == "reset":
+            client.close()
+            carry(session.client, 2.0, to_the_end=True)
+        else:
+            read_all(client)
+            deliver(session.client, 2.0)
+
+        assert session.client.behind_since == math.inf
+        assert (session.client if leave == "reset" else session.server).left_at == 2.0
 
 
 def test_a_server_that_is_not_connected_yet_is_introduced_later() -> None:

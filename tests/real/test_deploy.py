@@ -29,6 +29,8 @@ maillog_file_prefixes = /tmp
 """
 MASTER_CF = """\
 smtp      inet  n       -       n       -       -       smtpd
+  -o syslog_name=postfix/mx
+  -o { smtpd_sender_restrictions = permit_mynetworks, check_sender_access inline:{refused.example=reject} }
 cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       300     1       qmgr
 rewrite   unix  -       -       n       -       -       trivial-rewrite
@@ -131,7 +133,7 @@ def taken(answer: dict[str, Any]) -> int:
     return int(nice["taken"])
 
 
-def test_a_restart_refuses_nobody(machine: Machine) -> None:
+def test_a_restart_refuses_no_newcomer(machine: Machine) -> None:
     """Sessions one after the other while it ends and comes back; any that fails is a traceback."""
     before = main_pid(machine)
     machine.python(
@@ -204,20 +206,34 @@ def test_a_process_that_hangs_is_replaced(machine: Machine) -> None:
     machine.python(CLIENT + "with session() as connection: connection.noop()")
 
 
-def test_postfix_can_take_port_25_back(machine: Machine) -> None:
-    """One line, as the README says it."""
-    machine.run("systemctl", "stop", "frontproxy.socket")
-    machine.run("postconf", "-M", "smtp/inet=smtp inet n - n - - smtpd")
+def set_up(machine: Machine, *options: str) -> None:
+    """Run the script that sets up Postfix, and let Postfix follow."""
+    machine.run("/opt/frontproxy/src/deploy/postfix/setup", "--apply", *options)
     machine.run("postfix", "reload")
+
+
+def test_postfix_can_take_port_25_back(machine: Machine) -> None:
+    """With the options it had there, as the README says it."""
+    machine.run("systemctl", "stop", "frontproxy.socket")
+    set_up(machine, "--return-port-25")
     try:
         wait_for(lambda: listens_on_25(machine), "Postfix on port 25")
         machine.python(CLIENT + "with session() as connection: deliver(connection)")
-        wait_for_mail_log(machine, "postfix/smtpd[")
+        wait_for_mail_log(machine, "postfix/mx/smtpd[")
     finally:
-        machine.run("postconf", "-M#", "smtp/inet")
-        machine.run("postfix", "reload")
+        set_up(machine, "--take-port-25")
         wait_for(lambda: not listens_on_25(machine), "a free port 25")
         machine.run("systemctl", "start", "frontproxy")
+
+
+def test_what_the_site_asks_of_port_25_is_asked_behind_frontproxy(machine: Machine) -> None:
+    said = machine.python(
+        CLIENT
+        + "connection = session(source='127.4.4.4'); connection.ehlo('client.example.org')\n"
+        + "connection.mail('me@refused.example'); print(connection.rcpt('user@example.test'))"
+    )
+
+    assert "554, b'5.7.1" in said
 
 
 def test_frontproxy_works_behind_postscreen(machine: Machine) -> None:
@@ -236,7 +252,7 @@ def test_frontproxy_works_behind_postscreen(machine: Machine) -> None:
         machine.python(CLIENT + "with session(source='127.3.3.3') as connection: deliver(connection)")
         wait_for_mail_log(machine, "disconnect from unknown[127.3.3.3]")
     finally:
-        machine.run("postconf", "-M#", "smtp/inet")
+        machine.run("postconf", "-MX", "smtp/inet")
         machine.run("postfix", "reload")
         machine.run("systemctl", "stop", "frontproxy.socket")
         machine.run("rm", "-r", f"{UNITS}/frontproxy.socket.d")

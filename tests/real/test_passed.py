@@ -68,11 +68,11 @@ def test_without_the_group_it_says_why_and_goes_on_once_it_may(postfix: Postfix,
     house = move_in(build, config(postfix, 'patience = "1s"\nfallback = "hostile"'), groups=())
     with crowd(house, [FRIEND, STRANGER]) as turned_away:
         for path in (postfix.pass_path("nice"), postfix.pass_path("hostile")):
-            text = f"pass:{path} is down: {path}: Permission denied"
+            text = f"pass:{path} is down: {path}: Permission denied; our user needs the group"
             wait_for(lambda text=text: text in alarms(house), "the alarm")
         assert all(client.recv(4096).startswith(b"421 4.3.2 ") for client in turned_away)
     (line,) = house.events("backend", state="down", pool="nice")
-    assert 'Permission denied"' in line
+    assert "Permission denied; our user needs the group that may enter" in line
 
     with house.connect(FRIEND) as waiting:
         postfix.pass_path("nice").parent.chmod(0o711)

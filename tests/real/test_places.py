@@ -10,6 +10,7 @@ import pytest
 from tests.real.elsewhere import Elsewhere, run
 from tests.real.house import House, wait_for
 from tests.real.need import need
+from tests.real.ports import Port
 from tests.real.postfix import Postfix, passed
 from tests.real.street import (
     FRIEND,
@@ -17,7 +18,9 @@ from tests.real.street import (
     OTHER_FRIEND,
     assert_well,
     config,
+    crowd,
     dialog,
+    farewell,
     move_in,
     need_street,
     pool,
@@ -87,16 +90,47 @@ def test_the_end_of_an_smtpd_frees_its_place(postfix: Postfix, build: Callable[.
         wait_for_taken(house, 0)
 
 
-def test_a_new_frontproxy_begins_with_all_places_free(postfix: Postfix, build: Callable[..., House]) -> None:
-    """It cannot know what Postfix has from its predecessor; Postfix' own limit holds."""
-    house = move_in(build, config(postfix, "sessions = 1"))
-    with dialog(house) as session:
-        house.stop()
-        house.start()
+def test_after_a_kill_sessions_that_live_on_have_their_places_and_friends_go_elsewhere(
+    build: Callable[..., House],
+) -> None:
+    with Postfix(passed("nice", 3), passed("hostile")) as postfix, Port() as port:
+        house = move_in(build, config(postfix, 'sessions = 3\nfallback = "hostile"', address=str(port)))
+        with crowd(house, ["127.1.1.1", "127.1.1.2"]) as crowded, dialog(house) as session:
+            assert all(client.recv(4096).startswith(b"220 ") for client in crowded)
+            house.kill()
+            house.wait()
+            house.start()
 
-        assert pool(house)["taken"] == 0
-        send(house, OTHER_FRIEND)
-        assert session.data(MESSAGE)[0] == 250
+            assert pool(house)["taken"] == 3
+            wait_for(lambda: house.events("survivors", sessions="3", pools="nice:3"), "a word about them")
+            send(house, OTHER_FRIEND)
+            wait_for(
+                lambda: house.events("handover", pool="hostile", client=OTHER_FRIEND), "a handover to the fallback"
+            )
+            assert session.data(MESSAGE)[0] == 250
+            session.quit()
+            wait_for_taken(house, 2)
+            send(house, OTHER_FRIEND)
+            wait_for(lambda: house.events("handover", pool="nice", client=OTHER_FRIEND), "a handover to the free place")
+        wait_for_taken(house, 0)
+        assert_well(house)
+
+
+def test_after_a_restart_a_friend_waits_in_line_while_one_that_lives_on_has_the_place(
+    build: Callable[..., House],
+) -> None:
+    with Postfix(passed("nice", 1), passed("hostile")) as postfix, Port() as port:
+        house = move_in(build, config(postfix, 'sessions = 1\npatience = "30s"', address=str(port)))
+        with dialog(house) as session:
+            house.stop()
+            house.start()
+            with house.connect(OTHER_FRIEND) as friend:
+                wait_for(lambda: pool(house)["waiting"] == 1, "a friend in line")
+                assert session.data(MESSAGE)[0] == 250
+                session.quit()
+                assert farewell(friend).startswith(b"220 ")
+        wait_for_taken(house, 0)
+        assert_well(house)
 
 
 @pytest.fixture

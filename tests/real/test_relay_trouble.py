@@ -237,3 +237,36 @@ def drop_all_of(client: socket.socket) -> None:
     port = client.getsockname()[1]
     run("nft", "add table inet gone; add chain inet gone in { type filter hook input priority 0; }")
     run("nft", f"add rule inet gone in tcp sport {port} drop; add rule inet gone in tcp dport {port} drop")
+
+
+def talk_and_leave(connection: socket.socket) -> None:
+    """Say more than the kernel keeps for a client that does not read, though not more than it keeps for us, and end."""
+    connection.sendall(b"220 receiver.example.net\r\n")
+    connection.recv(65536)
+    connection.sendall(b"250 ok\r\n" * 12_000)
+
+
+def talk_on(connection: socket.socket) -> None:
+    """Answer for ever."""
+    connection.sendall(b"220 receiver.example.net\r\n")
+    while True:
+        connection.sendall(b"250 ok\r\n" * 10_000)
+
+
+@pytest.mark.parametrize(("behave", "end"), [(talk_and_leave, "undelivered"), (talk_on, "client_stuck")])
+def test_a_client_that_does_not_read_frees_its_place(
+    behave: Callable[[socket.socket], None], end: str, build: Callable[..., House]
+) -> None:
+    with Receiver(behave) as receiver:
+        limits = f"{SHORT_LIMITS}; limits.STUCK_LIMIT = {1 if end == 'client_stuck' else 60}"
+        house = build(relayed_to(receiver.backend), first=limits).start()
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            client.bind((FRIEND, 0))
+            client.connect(("127.0.0.1", house.port))
+            client.sendall(b"NOOP\r\n" * 12_000)
+
+            wait_for(lambda: house.events("relayed", end=end), "its line in the log")
+            wait_until_free(house)
+        assert house.pool("all")["backends"][0]["down"] is None

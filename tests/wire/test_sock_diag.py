@@ -1,13 +1,25 @@
 """The kernel's account of TCP sockets: the layouts, and that no answer is taken for one about another socket."""
 
 import errno
+import socket
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontproxy.wire.sock_diag import MOST_PORTS, NOTICE_SIZE, Holding, ended_cookie, holding, port_filter, question
+from frontproxy.wire.sock_diag import (
+    MOST_PORTS,
+    NOTICE_SIZE,
+    HeldSocket,
+    Holding,
+    ended_cookie,
+    holding,
+    port_filter,
+    present,
+    question,
+    roll_call,
+)
 
 COOKIE = 0x0000_0007_0000_1002
 LOCAL, REMOTE = ("192.0.2.25", 25), ("203.0.113.9", 0xBEEF)
@@ -105,6 +117,83 @@ def test_garbage_never_raises(garbage: bytes, cookie: int) -> None:
 @given(st.sampled_from([notice(COOKIE, sequence=0x1002), error(errno.ENOENT)]), st.data())
 def test_a_cut_answer_never_raises(answer: bytes, data: st.DataObject) -> None:
     assert holding(answer[: data.draw(st.integers(0, len(answer)))], COOKIE) in {None, holding(answer, COOKIE)}
+
+
+END = struct.pack("=IHHIIi", 20, 3, 2, 0, 0, 0)
+"""What the last part of an answer to a roll-call ends with."""
+
+
+def told_of(held: HeldSocket, *, inode: int = 4711, extras: int = 0) -> bytes:
+    """What the kernel tells about one socket in the answer to a roll-call; attributes follow what is read."""
+    family = socket.AF_INET6 if ":" in held.local[0] else socket.AF_INET
+    addresses = [socket.inet_pton(family, host).ljust(16, b"\0") for host, _port in (held.local, held.remote)]
+    body = struct.pack("=BBBB", family, 1, 0, 0) + struct.pack("!HH", held.local[1], held.remote[1])
+    body += b"".join(addresses) + struct.pack("=I", held.interface)
+    body += struct.pack("=II", held.cookie % 2**32, held.cookie >> 32) + bytes(16) + struct.pack("=I", inode)
+    header = struct.pack("=IHHII", 16 + len(body) + extras, 20, 2, 0, 0)
+    return header + body + bytes(extras + -extras % 4)
+
+
+def _ends(family: int, size: int) -> st.SearchStrategy[tuple[str, int]]:
+    packed = st.binary(min_size=size, max_size=size)
+    return st.tuples(packed.map(lambda packed: socket.inet_ntop(family, packed)), _ports)
+
+
+_held = st.one_of(
+    [
+        st.builds(HeldSocket, _cookies, ends, ends, st.integers(0, 2**32 - 1))
+        for ends in (_ends(socket.AF_INET, 4), _ends(socket.AF_INET6, 16))
+    ]
+)
+
+
+def test_a_roll_call_asks_for_the_connections_with_a_local_port_and_no_listening_sockets() -> None:
+    asked = roll_call(socket.AF_INET6, 25)
+
+    assert struct.unpack_from("=IHHII", asked) == (72, 20, 0x301, 0, 0)
+    states = int.from_bytes(asked[20:24], "little")
+    listening, waiting, opening, closed = 10, 6, 3, 7
+    assert asked[16:18] == bytes([10, 6])
+    assert states & 1 << 1
+    assert not states & (1 << listening | 1 << waiting | 1 << opening | 1 << closed)
+    assert asked[24:] == bytes([0, 25]) + bytes(46)
+
+
+@given(st.lists(st.tuples(_held, st.booleans(), st.integers(0, 50)), max_size=5), st.booleans())
+def test_a_roll_call_tells_who_is_held(told: list[tuple[HeldSocket, bool, int]], is_last: bool) -> None:
+    part = b"".join([told_of(held, inode=is_held, extras=extras) for held, is_held, extras in told])
+
+    found, more = present(part + (END if is_last else b""))
+
+    assert found == [held for held, is_held, _extras in told if is_held]
+    assert more == (bool(told) and not is_last)
+
+
+@pytest.mark.parametrize("part", [b"", END, error(errno.ENOENT), bytes(100)], ids=["nothing", "end", "error", "zeros"])
+def test_a_roll_call_that_nobody_answers_is_over(part: bytes) -> None:
+    assert present(part) == ([], False)
+
+
+def test_an_unknown_family_is_passed_over() -> None:
+    held = HeldSocket(COOKIE, LOCAL, REMOTE, 0)
+    strange = bytearray(told_of(held))
+    strange[16] = 99
+
+    assert present(bytes(strange) + told_of(held)) == ([held], True)
+
+
+@given(st.binary(max_size=300))
+def test_a_garbled_roll_call_never_raises(garbage: bytes) -> None:
+    present(garbage)
+    present(told_of(HeldSocket(COOKIE, LOCAL, REMOTE, 0)) + garbage)
+
+
+@given(st.integers(1, 184), st.integers(0, 2**32 - 1))
+def test_a_roll_call_with_wrong_lengths_never_raises(cut: int, length: int) -> None:
+    held = HeldSocket(COOKIE, LOCAL, REMOTE, 0)
+    part = told_of(held) * 2
+    present(part[:cut])
+    present(part + struct.pack("=I", length) + part[4:])
 
 
 @given(st.sets(_ports, min_size=1, max_size=MOST_PORTS), _ports)
