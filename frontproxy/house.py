@@ -29,6 +29,7 @@ from frontproxy.proxy import Proxy
 from frontproxy.servers import Servers
 from frontproxy.setup import Setup, load
 from frontproxy.status import Watched
+from frontproxy.survivors import take_over
 from frontproxy.systemd import Notifier
 
 CLOSING = "421 4.3.2 Service is shutting down, please try again later"
@@ -142,7 +143,7 @@ class House:
         ours = _tcp_addresses(doors)
         self._proxy.pools.held.only_ports({port for _host, port in ours})
         if not before:
-            self._proxy.take_over(ours)
+            take_over(self._proxy, ours)
         for door in fresh:
             root.start_soon(door.serve, lambda sock: accept(self._proxy, sock, self._spare, root))
         for address in set(before) - set(doors):

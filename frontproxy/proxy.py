@@ -5,7 +5,6 @@ Everything here is synchronous: a verdict, a place and a handover cost no task a
 
 import time
 from collections import Counter
-from collections.abc import Collection
 from itertools import count
 from socket import socket
 
@@ -14,23 +13,17 @@ import trio
 from frontproxy.clock import AnchoredClock
 from frontproxy.core import address, evidence, history, scoring
 from frontproxy.core.census import Census
-from frontproxy.core.networks import Networks
 from frontproxy.core.session import Session
-from frontproxy.core.verdict import Route, Verdict
+from frontproxy.core.verdict import Verdict
 from frontproxy.handover.backends import Given
 from frontproxy.handover.farewell import Farewell
 from frontproxy.handover.held import HeldSockets
-from frontproxy.handover.kernel_notices import Endpoint, SocketName
 from frontproxy.handover.pools import Pools
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile, Keys
 from frontproxy.setup import Setup
 from frontproxy.waiting_room import WaitingRoom
-
-_NOT_OURS = socket()
-"""The socket of a session whose own we never had."""
-_NOT_OURS.close()
 
 
 class Proxy:
@@ -53,7 +46,8 @@ class Proxy:
         """Set when somebody comes."""
         self.started = clock.now()
         prefix = f"{int(self.started):x}"
-        self._ids = (f"{prefix}-{number:x}" for number in count(1))
+        self.ids = (f"{prefix}-{number:x}" for number in count(1))
+        """Of the sessions to come."""
 
     @property
     def is_idle(self) -> bool:
@@ -82,7 +76,7 @@ class Proxy:
         self.counters["accepted"] += 1
         self.stirred.set()
         return Session(
-            id=next(self._ids),
+            id=next(self.ids),
             socket=sock,
             packed=packed,
             client=client,
@@ -92,44 +86,6 @@ class Proxy:
             accepted=now,
             verdict=scoring.health_check(text, self.setup.config) if health_check else self.judge_guarded(packed, text),
             is_direct=server is None,
-        )
-
-    def take_over(self, doors: Collection[Endpoint]) -> None:
-        """Count the sessions that servers have from a frontproxy before us: each has a place until it ends.
-
-        To be called before anybody comes in by our `doors`; without doors nobody can tell whose sessions they are.
-        """
-        trusted = Networks(self.setup.config.listen.trusted_proxies)
-        now = time.monotonic()
-        shares: Counter[str] = Counter()
-        for name in self.pools.held.survivors(doors):
-            session = self._survivor(name, trusted, now)
-            pool = self.pools.adopt(session, name, now)
-            shares[pool] += 1
-            if pool:
-                self.census.arrived(session.client, now)
-        if shares:
-            uncounted = shares.pop("", 0)
-            by_pool = ",".join([f"{pool}:{number}" for pool, number in shares.items()])
-            self.counters["survivors"] += shares.total()
-            self.log("survivors", sessions=shares.total(), pools=by_pool or None, without_place=uncounted or None)
-
-    def _survivor(self, name: SocketName, trusted: Networks, now: float) -> Session:
-        """What can be known of a session whose socket we never had; behind a proxy not even who its client is."""
-        host, port = name.remote
-        packed = address.pack(host)
-        text = address.unpack(packed)
-        unknown = Verdict(text, 0.0, (), Route(), settled=True, learning="none")
-        return Session(
-            id=next(self._ids),
-            socket=_NOT_OURS,
-            packed=packed,
-            client=address.client_of(packed),
-            address=text,
-            port=port,
-            server=(address.plain(name.local[0]), name.local[1]),
-            accepted=now,
-            verdict=unknown if trusted.hold(packed) else self.judge_guarded(packed, text),
         )
 
     def judge(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:

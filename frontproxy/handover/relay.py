@@ -240,7 +240,7 @@ class Relay(Generic[T]):
 
     def _carry_on(self, side: Side[T], what: int, now: float) -> None:
         to_the_end = what & _UP_TO_THE_END != 0
-        if to_the_end and what != _UNREAD:
+        if to_the_end and what & _ENDED:
             side.left_at = min(side.left_at, now)
         if side.unsent:
             self._settle(side.other, deliver(side, now))
