@@ -1,5 +1,7 @@
 """The live state: what befalls a session until it is given away or refused."""
 
+import time
+
 import pytest
 
 from frontproxy.core.address import AddressError
