@@ -242,14 +242,12 @@ class Relay(Generic[T]):
         to_the_end = what & _UP_TO_THE_END != 0
         if to_the_end and what & _ENDED:
             side.left_at = min(side.left_at, now)
-        if side.unsent:
-            self._settle(side.other, deliver(side, now))
-        if side.session.stage == "open":
-            self._settle(side, carry(side, now, to_the_end=to_the_end))
+        if side.unsent and (progress := deliver(side, now)):
+            self._settle(side.other, progress)
+        if side.session.stage == "open" and (progress := carry(side, now, to_the_end=to_the_end)):
+            self._settle(side, progress)
 
-    def _settle(self, source: Side[T], progress: Progress | None) -> None:
-        if progress is None:
-            return
+    def _settle(self, source: Side[T], progress: Progress) -> None:
         if progress == "more":
             self._unfinished[source] = _UNREAD
         elif progress == "over":
