@@ -50,13 +50,13 @@ class Alarms:
         now = time.monotonic()
         register = self._proxy.pools.register
         if not self._feeds.connected and self._should_hear() and register.eldest_age(now) > PATIENCE:
-            yield "no feed is connected to the report socket, so no outcome is heard and nothing is learned"
+            yield "no feed is connected to the report socket, so nothing is learned; the log says why none runs"
         for path in self._sockets:
             if not path.exists():
                 yield f"{path} was removed; restart frontproxy"
         for pool in self._proxy.pools:
             if pool.longest_handover(now) > PATIENCE:
-                yield f"pool {pool.name}: no server process takes what is handed over"
+                yield f"pool {pool.name}: no server takes what is handed over; does it run, with enough processes?"
             for backend in pool.backends:
                 if backend.failed_for:
                     yield f"pool {pool.name}: {backend.name} is down: {backend.failed_for}"
@@ -65,7 +65,7 @@ class Alarms:
                 is_busy = backend.reports and backend.sessions * 2 >= pool.places.sessions
                 silent_for = min(register.eldest_age(now, backend), now - backend.heard_at)
                 if is_busy and silent_for > SILENCE:
-                    yield f"pool {pool.name}: {backend.name} holds places and tells no outcomes"
+                    yield f"pool {pool.name}: {backend.name} holds places and tells no outcomes; restart it"
         if (unheard := self._unheard(now)) >= UNHEARD:
             yield f"no outcome was heard of the last {unheard} sessions; is our milter the last in smtpd_milters?"
         yield from self._troubles()

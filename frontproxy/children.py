@@ -132,6 +132,8 @@ class Child:
         self._close_door()
 
     def _close_door(self) -> None:
+        if self._door.fileno() < 0:  # closed already; at its path another may stand by now
+            return
         if self._path is None:
             self._door.close()
         else:

@@ -29,7 +29,7 @@ Wanted = tuple[str, Door]
 
 
 class Feeds:
-    """The feeds that run, and those that still finish what they began."""
+    """The feeds that run; those that are retired finish their sessions unattended, and end."""
 
     def __init__(self, report: Path, log: Callable[..., None], raw: Callable[[str], None]) -> None:
         """`report` is the report socket as it is open now, whatever a later configuration says."""

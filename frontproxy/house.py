@@ -66,6 +66,8 @@ class House:
         self._proxy = proxy
         self._supervisor = supervisor
         self._signed_at = 0.0
+        self._is_told_ready = True
+        """systemd knows; a notice is lost while it is busy, and said again."""
         self._outcomes = Outcomes(proxy)
         self._servers = Servers(setup.config.learn.report, self._outcomes.server_died, proxy.log, proxy.log.raw)
         self._feeds = Feeds(setup.config.learn.report, proxy.log, proxy.log.raw)
@@ -108,7 +110,7 @@ class House:
                 gc.freeze()
                 root.start_soon(AdminSocket(controls, proxy.log, group).serve, sockets.admin)
                 ready([door.address for door in self._doors.values()])
-                self._supervisor.notifier.ready(self._serving())
+                self._is_told_ready = self._supervisor.notifier.ready(self._serving())
                 await self._drain_wanted.wait()
                 await self._drain()
             root.cancel_scope.cancel()
@@ -183,7 +185,7 @@ class House:
                 what = f"could not be taken over: {error!r}"
                 raise self._cannot_reload(what, "the old one stays in force; see the log") from error
             finally:
-                self._supervisor.notifier.ready(self._serving())
+                self._is_told_ready = self._supervisor.notifier.ready(self._serving())
             for remark in remarks:
                 log("reload", state="remark", text=remark)
             log("reload", state="done", networks=setup.lists.entries, mode=setup.config.mode)
@@ -216,6 +218,7 @@ class House:
         Sessions that were passed to other servers live on there without us.
         """
         proxy, pools = self._proxy, self._proxy.pools
+        self._is_told_ready = True  # which is no longer worth saying
         self._supervisor.notifier.stopping("sessions may finish")
         proxy.log("drain", state="began", open=proxy.pools.open_in(""), waiting=len(proxy.room) + proxy.pools.waiting())
         while self._doors:
@@ -236,11 +239,13 @@ class House:
         return f"serving {', '.join(address_text(door.address) for door in self._doors.values())}"
 
     def _each_second(self, alarms: Alarms) -> None:
-        alarms.look()
-        now = time.monotonic()
+        now, notifier = time.monotonic(), self._supervisor.notifier
         if self._supervisor.watchdog is not None and now - self._signed_at >= self._supervisor.watchdog - 1:
             self._signed_at = now
-            self._supervisor.notifier.alive()
+            notifier.alive()
+        if not self._is_told_ready:
+            self._is_told_ready = notifier.ready(self._serving())
+        alarms.look()
 
 
 def _tcp_addresses(doors: Mapping[Address, Door]) -> set[tuple[str, int]]:

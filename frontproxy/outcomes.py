@@ -37,7 +37,7 @@ class Outcomes:
         Returns how many were lost.
         """
         now = time.monotonic()
-        lost = self._proxy.pools.server_died(path, now)
+        lost = [given for given in self._proxy.pools.server_died(path, now) if not given.has_ended]
         for given in lost:
             given.has_ended = True
             self._proxy.counters["lost"] += 1

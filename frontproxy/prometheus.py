@@ -18,7 +18,7 @@ _POOL = {
 
 
 def metrics(answer: Answer) -> str:
-    """All numbers of `status`, a line each."""
+    """The numbers of `status` that one watches, a line each."""
     return "\n".join(
         line for name, kind, help_, samples in _families(answer) for line in _lines(name, kind, help_, samples)
     )

@@ -51,7 +51,7 @@ def test_a_server_that_takes_nothing_is_an_alarm(house: House) -> None:
 
     alarms.look()
 
-    assert alarms.current == ("pool nice: no server process takes what is handed over",)
+    assert alarms.current == ("pool nice: no server takes what is handed over; does it run, with enough processes?",)
 
 
 def test_a_backend_that_is_down_and_a_history_in_trouble_are_alarms(
@@ -81,7 +81,7 @@ def test_a_backend_that_holds_its_places_and_tells_nothing_is_an_alarm(house: Ho
 
     alarms.look()
     [alarm] = alarms.current
-    assert alarm == f"pool hostile: {pool.backends[0].name} holds places and tells no outcomes"
+    assert alarm == f"pool hostile: {pool.backends[0].name} holds places and tells no outcomes; restart it"
 
     house.outcomes.hear(outcome(givens[0]))
     alarms.look()

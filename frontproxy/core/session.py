@@ -24,5 +24,5 @@ class Session:
     is_direct: bool = False
     """The socket connects these very addresses: nobody in between has told us of them."""
     early: bool = False
-    tries: int = 0
-    """Servers that did not greet it."""
+    ungreeted_by: tuple[str, ...] = ()
+    """Servers that it was relayed to, and that did not greet it."""

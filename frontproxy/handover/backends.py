@@ -1,6 +1,7 @@
 """One backend of a pool, as the front door knows it; and a session that was given to one."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from frontproxy.core.brake import Brake
 from frontproxy.core.capacity import Places
@@ -24,10 +25,14 @@ class Backend:
     """Sessions it has now, as far as we know."""
     failed_for: str = ""
     """Why nobody answers there; empty while somebody does."""
+    took_at: float = -inf
+    """When it last took a session."""
     heard_at: float = 0.0
     """When it last told an outcome."""
     brake: Brake = field(default_factory=Brake)
     """On while it refuses its friends: nothing bad is learned from it then."""
+    _doubted_by: bytes | None = None
+    """The client that it did not greet."""
     _is_resting: bool = False
     _again_at: float = 0.0
     _pause: float = _FIRST_PAUSE
@@ -49,11 +54,19 @@ class Backend:
     def failed(self, why: str, now: float) -> bool:
         """Nobody answered; leave it alone for a pause that grows. True the first time."""
         first = not self.failed_for
+        if not first and now < self._again_at:
+            return False  # one failure of many sessions
         longest = _LONGEST_PAUSE if self.settings.kind == "tcp" else _LONGEST_LOCAL_PAUSE
         self._pause = _FIRST_PAUSE if first else min(self._pause * 2, longest)
         self.failed_for = why
         self._again_at = now + self._pause
         return first
+
+    def is_to_blame(self, client: bytes) -> bool:
+        """It was reached and has not greeted a client. That may be the client's fault, until it happens to another."""
+        if self._doubted_by is None:
+            self._doubted_by = client
+        return self._doubted_by != client
 
     def rest(self, why: str, until: float) -> None:
         """Leave it alone until then, although its socket would take more."""
@@ -67,7 +80,7 @@ class Backend:
     def answered(self) -> bool:
         """It took a session. True if it had failed before."""
         recovered = bool(self.failed_for)
-        self.failed_for, self._is_resting = "", False
+        self.failed_for, self._is_resting, self._doubted_by = "", False, None
         return recovered
 
 
@@ -89,6 +102,15 @@ class Given:
     """Its outcome has been told."""
     is_survivor: bool = False
     """A frontproxy before us gave it away."""
+
+    @property
+    def waits_for_its_server(self) -> bool:
+        """Not taken yet, and that is the server's doing.
+
+        What is passed is taken in order; but a server that has greeted others since may be looking up this one's name.
+        """
+        is_passed = self.backend.settings.kind != "tcp"
+        return self.taken_at is None and (is_passed or self.backend.took_at < self.given_at)
 
     @property
     def end_is_watched(self) -> bool:

@@ -62,9 +62,10 @@ class HeldSockets:
         return self._notices.lost if self._notices else 0
 
     def only_ports(self, ports: Collection[int]) -> None:
-        """Our sockets have these local ports; with none, they may have any."""
+        """New sockets of ours have these local ports, held ones still theirs; with none, they may have any."""
         if self._notices is not None:
-            self._notices.only_ports(ports)
+            held = {given.name.local[1] for given in self._held.values() if given.name}
+            self._notices.only_ports({*ports, *held} if ports else ports)
 
     def watch(self, given: Given) -> None:
         """A session is about to be given away; to be called while its socket is ours."""

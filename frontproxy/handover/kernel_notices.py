@@ -169,11 +169,6 @@ class KernelNotices:
                     names += [SocketName(*held) for held in sockets]
         return names
 
-    def sees(self, sock: socket) -> bool:
-        """Does this connected TCP socket live in our network namespace, so that we shall hear of its end?"""
-        name = SocketName.of(sock)
-        return name is not None and self.ask(name) is Holding.HELD
-
     def prove(self) -> None:
         """Not every kernel that takes our questions answers them: end a connection of our own, and hear of it."""
         try:

@@ -92,7 +92,7 @@ class Pool:
 
     def give(self, session: Session, now: float, log: Log) -> Given | None:
         """Hand the session over to the least busy backend that takes it; None if none does."""
-        for backend in self.backends if len(self.backends) == 1 else sorted(self.backends, key=_load):
+        for backend in self._in_turn(session):
             if not backend.may_be_asked(now):
                 continue
             given = Given(session, self.settings.name, self.places, backend, now)
@@ -108,6 +108,12 @@ class Pool:
                 backend.sessions += 1
                 return given
         return None
+
+    def _in_turn(self, session: Session) -> Sequence[Backend]:
+        """The backends, the least busy first; those that did not greet this session before come last."""
+        if len(self.backends) == 1:
+            return self.backends
+        return sorted(self.backends, key=lambda backend: (backend.name in session.ungreeted_by, backend.sessions))
 
     def _hand_over(self, given: Given, now: float, log: Log) -> None:
         if given.backend.settings.kind == "tcp":
@@ -145,16 +151,18 @@ class Pool:
 
     def _taken(self, given: Given, now: float) -> None:
         self.untaken.pop(given, None)
-        given.taken_at = now
+        given.taken_at = given.backend.took_at = now
         self.handover_time = now - given.given_at
-        self._slow = self._slow or self.handover_time > self.settings.handover_wait
+        if given.backend.settings.kind != "tcp":  # a server may have to look up its client's name before it greets
+            self._slow = self._slow or self.handover_time > self.settings.handover_wait
 
     def rest_the_wedged(self, now: float) -> None:
         """Leave backends alone while they do not take what they were given, so that others get the next."""
         for given in self.untaken:
             if now - given.given_at <= WEDGED:
                 break
-            given.backend.rest("it takes nothing", now + WEDGED_PAUSE)
+            if given.waits_for_its_server:
+                given.backend.rest("it takes nothing", now + WEDGED_PAUSE)
         for backend in self.backends:
             backend.wake(now)
 
@@ -172,14 +180,10 @@ class Pool:
         return self.stress.observe(share=self.places.share, slow=slow, now=now)
 
     def longest_handover(self, now: float) -> float:
-        """Seconds the eldest session that no server has taken yet has been waiting for one; 0 if there is none."""
-        return next((now - eldest.given_at for eldest in self.untaken), 0.0)
+        """Seconds the eldest session has been waiting for a server process to take it; 0 if there is none."""
+        return next((now - given.given_at for given in self.untaken if given.waits_for_its_server), 0.0)
 
     def longest_wait(self, now: float) -> float:
         """Seconds the eldest in line has been with us; 0 if the line is empty."""
         eldest = self.line.eldest()
         return now - eldest.accepted if eldest else 0.0
-
-
-def _load(backend: Backend) -> int:
-    return backend.sessions

@@ -101,8 +101,7 @@ class Pools:
 
     def ours(self) -> int:
         """Sessions that end with us: those that are relayed, and those of the bundled smtpds."""
-        backends = {id(backend): backend for pool in self._all() for backend in pool.backends}
-        return sum(backend.sessions for backend in backends.values() if backend.settings.kind != "pass")
+        return sum(given.backend.settings.kind != "pass" for given in self.register)
 
     def waiting(self) -> int:
         """Sessions standing in line."""
@@ -126,7 +125,8 @@ class Pools:
         Where its client goes now it will have gone then; without a route any pool may have it. Returns the pool, whose
         place is taken until the kernel tells the end; empty if none has room. Bundled servers began anew with us.
         """
-        for pool in self._chains.get(session.verdict.route.pool, self):
+        anywhere = sorted(self, key=lambda pool: pool.settings.reserved)
+        for pool in self._chains.get(session.verdict.route.pool, anywhere):
             servers = [backend for backend in pool.backends if backend.settings.kind == "pass"]
             if servers and pool.serves(session) and not pool.is_full:
                 server = min(servers, key=lambda backend: backend.sessions)
@@ -154,7 +154,7 @@ class Pools:
             if given in pool.untaken:
                 pool.greeted(given, now, self._proceedings.log)
 
-    def relay_failed(self, given: Given, client: socket, why: str) -> None:
+    def relay_failed(self, given: Given, client: socket, why: str, *, was_reached: bool) -> None:
         """Nobody greets the session there: its client, to whom nothing was said yet, gets another server."""
         now = time.monotonic()
         session, name = given.session, given.backend.name
@@ -163,11 +163,12 @@ class Pools:
         for pool in self._all():
             if given in pool.untaken:
                 del pool.untaken[given]
-                pool.failed(given.backend, why, now, self._proceedings.log)
+                if not self._is_closing and (not was_reached or given.backend.is_to_blame(session.client)):
+                    pool.failed(given.backend, why, now, self._proceedings.log)
         self._proceedings.log("handover_failed", session=session.id, pool=given.pool, backend=name, why=why)
         session.socket = client
-        session.tries += 1
-        if session.tries < TRIES and session.verdict.route.pool in self._pools and not self._is_closing:
+        session.ungreeted_by = (*session.ungreeted_by, name)
+        if len(session.ungreeted_by) < TRIES and session.verdict.route.pool in self._pools and not self._is_closing:
             self.admit(session, now)
         else:
             self._proceedings.session_refused(session, BUSY, "backend")

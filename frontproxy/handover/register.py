@@ -1,6 +1,7 @@
 """The register of sessions given away: whom an outcome line is about, and whether it has been told before."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from itertools import takewhile
 
 from frontproxy.core.address import AddressError, pack
@@ -19,6 +20,10 @@ class Register:
         self._past: OrderedDict[str, Given] = OrderedDict()
         self._by_port: dict[tuple[bytes, int], list[Given]] = {}
         """Sessions by their client's address and port, the eldest first: a port can be used again at once."""
+
+    def __iter__(self) -> Iterator[Given]:
+        """The open sessions, the eldest first."""
+        return iter(self._open.values())
 
     def add(self, given: Given) -> None:
         """A session was given away."""

@@ -79,7 +79,7 @@ class RelayProceedings(Protocol[T_contra]):
     def relay_began(self, item: T_contra, now: float) -> None:
         """The server has sent its first octet: a server process has the client."""
 
-    def relay_failed(self, item: T_contra, client: socket, why: str) -> None:
+    def relay_failed(self, item: T_contra, client: socket, why: str, *, was_reached: bool) -> None:
         """The server could not be had; the client's socket is given back as it came."""
 
     def relay_ended(self, item: T_contra, to_server: int, to_client: int, why: str) -> None:
@@ -310,9 +310,10 @@ class Relay(Generic[T]):
         self._proceedings.relay_ended(session.item, session.server.sent, session.client.sent, why)
 
     def _fail(self, session: RelaySession[T], why: str) -> None:
+        was_reached = session.stage != "connecting"
         self._forget(session)
         self._leaving.append(session.server.socket)
-        self._proceedings.relay_failed(session.item, session.client.socket, why)
+        self._proceedings.relay_failed(session.item, session.client.socket, why, was_reached=was_reached)
 
     def _forget(self, session: RelaySession[T]) -> None:
         session.stage = "ended"

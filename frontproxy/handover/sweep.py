@@ -67,10 +67,6 @@ class Sweep(Generic[T]):
             yield watched.socket, watched.item
             self.close(watched.socket)
 
-    def eldest(self) -> T | None:
-        """What has been watched longest."""
-        return next((watched.item for watched in self._watched.values()), None)
-
     def close(self, sock: socket) -> None:
         """Stop watching a socket and close it."""
         descriptor = sock.fileno()

@@ -3,8 +3,8 @@
 python -m frontproxy.learn.milter --listen-fd N                              started by frontproxy, orders on stdin
 python -m frontproxy.learn.milter --listen 127.0.0.1:10032 --report PATH     on its own
 
-In Postfix, as the last milter: `smtpd_milters = ..., { inet:127.0.0.1:10032, connect_timeout=1s, command_timeout=1s,
-content_timeout=1s, default_action=accept }`. Mail then goes on whatever happens here. Whoever can connect can tell
+In Postfix, as the last milter: `smtpd_milters = ..., { inet:127.0.0.1:10032, connect_timeout=2s, command_timeout=2s,
+content_timeout=10s, default_action=accept }`. Mail then goes on whatever happens here. Whoever can connect can tell
 outcomes, so the door is for Postfix alone: a UNIX socket in a folder that only Postfix enters, or the loopback of a
 machine without other users.
 """

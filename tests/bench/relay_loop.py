@@ -48,7 +48,7 @@ class Silent:
     def relay_began(self, item: None, now: float) -> None:
         """A session began."""
 
-    def relay_failed(self, item: None, client: socket.socket, why: str) -> None:
+    def relay_failed(self, item: None, client: socket.socket, why: str, *, was_reached: bool) -> None:
         """The sink could not be reached."""
         raise RuntimeError(why)
 

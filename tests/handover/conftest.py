@@ -23,7 +23,7 @@ class _NoRelayed:
     def relay_began(self, item: Given, now: float) -> None:
         raise AssertionError(item)
 
-    def relay_failed(self, item: Given, client: socket, why: str) -> None:
+    def relay_failed(self, item: Given, client: socket, why: str, *, was_reached: bool) -> None:
         raise AssertionError(item)
 
     def relay_ended(self, item: Given, to_server: int, to_client: int, why: str) -> None:

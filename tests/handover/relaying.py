@@ -28,7 +28,7 @@ class Told:
         self.began.append(item)
         self._then()
 
-    def relay_failed(self, item: str, client: socket.socket, why: str) -> None:
+    def relay_failed(self, item: str, client: socket.socket, why: str, *, was_reached: bool) -> None:
         """The server could not be had."""
         self.failed.append((item, why))
         self.given_back.append(client)

@@ -30,9 +30,12 @@ def test_only_the_first_failure_is_news() -> None:
 def pauses(asked: Backend) -> list[float]:
     """How long it is left alone after each failure in a row."""
     found = []
+    now = 0.0
     for _ in range(10):
-        asked.failed("refused", 0.0)
-        found.append(next(tenths / 10 for tenths in range(1000) if asked.may_be_asked(tenths / 10)))
+        asked.failed("refused", now)
+        tenths = next(tenths for tenths in range(1000) if asked.may_be_asked(now + tenths / 10 + 1e-9))
+        found.append(tenths / 10)
+        now += tenths / 10 + 1
     return found
 
 
@@ -56,3 +59,19 @@ def test_an_answer_ends_the_pause_and_the_next_failure_starts_with_a_short_one()
     assert not asked.answered(), "that is no news"
     assert asked.failed("refused", 100.0)
     assert asked.may_be_asked(100.2)
+
+
+def test_many_sessions_that_fail_at_once_are_one_failure() -> None:
+    asked = backend()
+    for _ in range(10):
+        asked.failed("refused", 10.0)
+
+    assert asked.may_be_asked(10.3)
+
+
+def test_a_server_is_to_blame_only_when_a_second_client_is_not_greeted() -> None:
+    asked = backend()
+
+    assert [asked.is_to_blame(client) for client in (b"one", b"one", b"two", b"one")] == [False, False, True, False]
+    asked.answered()
+    assert not asked.is_to_blame(b"two")

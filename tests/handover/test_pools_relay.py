@@ -1,8 +1,10 @@
 """Pools whose servers are reached by relay: the next server when one fails, and places held to the last octet."""
 
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
@@ -55,13 +57,13 @@ class Road:
         pool = PoolSettings("hostile", backends, **{"sessions": 2, "per_client": 2, **settings})  # type: ignore[arg-type]
         self.pools.configure(Config(pools=(pool,)), {}, 0.0)
 
-    def admit(self) -> tuple[Session, socket.socket]:
+    def admit(self, client: str = "192.0.2.7") -> tuple[Session, socket.socket]:
         """A client comes; its session, and its end of the connection."""
         ours, theirs = tcp_pair()
         ours.setblocking(False)
         self.clients.append(theirs)
-        session = self._visitors.session("192.0.2.7", sock=ours)
-        self.pools.admit(session, trio.current_time())
+        session = self._visitors.session(client, sock=ours)
+        self.pools.admit(session, time.monotonic())
         return session, theirs
 
     async def until(self, happened: Callable[[], object]) -> None:
@@ -158,7 +160,41 @@ async def test_a_session_whose_server_fails_is_given_to_the_next_one() -> None:
         assert at.pools.open_in("") == 1
         (failed,) = at.told.events("handover_failed")
         assert failed["session"] == session.id
-        assert [event["state"] for event in at.told.events("backend")] == ["down"]
+        assert at.told.events("backend") == []  # it may have been the client's fault
+
+
+async def test_a_server_that_greets_neither_of_two_clients_is_to_blame() -> None:
+    failing, sound = Server(), Server()
+    async with road(failing, sound) as at:
+        at.configure(failing.backend("none"), sound.backend("none"), sessions=9, per_client=9)
+        for client in ("192.0.2.7", "192.0.2.7", "192.0.2.8"):
+            at.admit(client)
+            reset(await failing.accept())
+            (await sound.accept()).sendall(b"220 sound\r\n")
+            last = at.told.given[-1]
+            await at.until(partial(getattr, last, "taken_at"))
+            at.told.given[-1].backend.sessions += 5  # so that the other one is asked first again
+
+        (event,) = at.told.events("backend")
+        assert (event["state"], event["backend"]) == ("down", failing.backend("none").name)
+
+
+async def test_a_slow_greeting_for_one_client_does_not_take_the_server_from_others() -> None:
+    """It may be looking for that client's name."""
+    server = Server()
+    async with road(server) as at:
+        at.configure(server.backend("none"), sessions=9, per_client=9)
+        at.admit("192.0.2.7")
+        await server.accept()
+        at.admit("192.0.2.8")
+        (await server.accept()).sendall(b"220 mx\r\n")
+        slow, quick = at.told.given
+        await at.until(lambda: quick.taken_at is not None)
+        at.pools.tick(slow.given_at + 20)
+        (pool,) = at.pools
+
+        assert pool.backends[0].may_be_asked(slow.given_at + 20)
+        assert not pool.stress.on
 
 
 async def test_a_server_that_refuses_is_out_of_the_pool_and_its_clients_wait() -> None:

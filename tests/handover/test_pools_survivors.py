@@ -135,8 +135,8 @@ def test_a_survivor_that_is_no_friend_holds_no_reserved_place(town: Town, visito
     assert town.adopt(visitors.session(pool="nice")) == "hostile"
 
 
-def test_a_survivor_without_a_route_holds_the_first_place_it_can_have(town: Town, visitors: Visitors) -> None:
-    assert town.adopt(visitors.session(pool="", learning="none")) == "nice"
+def test_a_survivor_without_a_route_holds_a_place_where_strangers_go(town: Town, visitors: Visitors) -> None:
+    assert town.adopt(visitors.session(pool="", learning="none")) == "hostile", "behind a proxy nobody knows it"
     assert town.adopt(visitors.session(pool="")) == "hostile", "refused today; it was not yesterday"
 
 

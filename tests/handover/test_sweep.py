@@ -27,7 +27,6 @@ def test_nobody_is_watched_at_first(sweep: Sweep[str]) -> None:
     assert len(sweep) == 0
     assert sweep.readable() == []
     assert list(sweep.due(float("inf"))) == []
-    assert sweep.eldest() is None
 
 
 def test_a_socket_is_found_when_it_has_something_to_read(
@@ -79,7 +78,6 @@ def test_those_whose_time_has_come_are_closed_eldest_first(sweep: Sweep[str]) ->
     assert list(sweep.due(9.9)) == []
     assert [item for _sock, item in sweep.due(11)] == ["0", "1"]
     assert [theirs.recv(1) for _ours, theirs in pairs[:2]] == [b"", b""]
-    assert sweep.eldest() == "2"
     assert len(sweep) == 1
     for _ours, theirs in pairs:
         theirs.close()
@@ -112,7 +110,6 @@ def test_a_closed_socket_is_forgotten_although_its_number_comes_back(
 
         assert sweep.readable() == []
         assert list(sweep.due(2)) == []
-        assert sweep.eldest() == "second"
 
 
 def test_a_closed_socket_is_forgotten_although_its_connection_lives_on_elsewhere(

@@ -49,8 +49,8 @@ def test_a_session_of_another_network_namespace_is_not_seen_from_here(elsewhere:
                 server, client = tcp_pair()
                 name = name_of(server)
                 with server, client:
-                    assert there.sees(server)
-                    assert not here.sees(server)
+                    assert there.ask(name_of(server)) is Holding.HELD
+                    assert here.ask(name_of(server)) is not Holding.HELD
                     assert here.ask(name) is Holding.NOT_FOUND, "as if it had ended"
                 told_until(there, name.cookie)
                 assert name.cookie not in here.ended()
@@ -91,7 +91,7 @@ def test_a_client_of_the_link_is_found_by_its_interface(elsewhere: Elsewhere) ->
             with socket.socket(socket.AF_INET6) as client:
                 client.connect(door.getsockname())
                 with door.accept()[0] as server:
-                    assert kernel.sees(server)
+                    assert kernel.ask(name_of(server)) is Holding.HELD
 
     elsewhere.do(meet)
 
@@ -104,7 +104,7 @@ def test_a_door_that_is_bound_to_an_interface_is_no_obstacle(elsewhere: Elsewher
             door.bind(("127.0.0.1", 0))
             door.listen()
             with socket.create_connection(door.getsockname()), door.accept()[0] as server:
-                assert kernel.sees(server)
+                assert kernel.ask(name_of(server)) is Holding.HELD
 
     elsewhere.do(meet)
 
