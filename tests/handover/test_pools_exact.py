@@ -105,10 +105,9 @@ def taken_street(build: Build, visitors: Visitors, kernel: KernelNotices) -> Str
     return street
 
 
-@pytest.mark.parametrize("kind", ["pass", "bundled"])
 @pytest.mark.parametrize("end", ["server first", "client first", "reset"])
 def test_a_place_is_held_until_the_kernel_tells_the_end(build: Build, visitors: Visitors, kind: str, end: str) -> None:
-    street = build(HeldSockets.open(), kind=kind)
+    street = build(HeldSockets.open())
     session = street.admit(visitors)
     (theirs,) = street.far_ends
     client = street.smtpd.take().client
@@ -130,6 +129,17 @@ def test_a_place_is_held_until_the_kernel_tells_the_end(build: Build, visitors: 
     street.tick_until(lambda: street.taken() == 0)
 
     assert [given.session.id for given in street.told.ended] == [session.id]
+
+
+def test_a_bundled_smtpd_tells_its_ends_itself(build: Build, visitors: Visitors) -> None:
+    street = build(HeldSockets.open(), kind="bundled")
+    street.admit(visitors)
+    street.smtpd.take().client.close()
+    street.far_ends[0].close()
+    street.tick_until(lambda: street.told.given[0].taken_at is not None)
+
+    assert street.taken() == 1
+    assert not street.told.given[0].end_is_watched
 
 
 def test_without_notices_a_place_is_free_when_the_session_is_taken(build: Build, visitors: Visitors) -> None:

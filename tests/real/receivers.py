@@ -34,6 +34,7 @@ to = "all"
 """
 """A house with one pool; `relayed_to` names its servers."""
 FRIEND = "127.1.0.1"
+OTHER_FRIEND = "127.1.0.2"
 STRANGER = "127.64.0.1"
 END = b".\r\n"
 TO_DATA = [

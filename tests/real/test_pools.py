@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.real.house import House, wait_for
 from tests.real.need import need
-from tests.real.receivers import FRIEND, FRIENDS, STRANGER, Receiver, hang_up, relayed_to, take_mail
+from tests.real.receivers import FRIEND, FRIENDS, OTHER_FRIEND, STRANGER, Receiver, hang_up, relayed_to, take_mail
 from tests.real.servers import Sink
 
 TWO_POOLS = """
@@ -107,12 +107,13 @@ def test_where_a_server_dies_the_other_takes_over_until_it_is_back(build: Callab
 def test_a_server_that_fails_is_asked_more_and_more_seldom(build: Callable[..., House]) -> None:
     with Receiver(hang_up) as bad, Receiver(take_mail) as good:
         house = build(relayed_to(bad.backend, good.backend)).start()
+        house.deliver(OTHER_FRIEND)  # once it has greeted neither of two clients, it is to blame
         began = time.monotonic()
         deliver_until(house, lambda: len(bad.sessions) >= 4)
 
         took = time.monotonic() - began
         assert took > 0.2 + 0.4 + 0.8
-        assert len(bad.sessions) <= 1 + math.log2(took / 0.2 + 1)
+        assert len(bad.sessions) <= 2 + math.log2(took / 0.2 + 1)
         assert len(good.sessions) >= 4
 
 

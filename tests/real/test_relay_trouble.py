@@ -19,6 +19,7 @@ from tests.real.ports import Port
 from tests.real.postfix import PROGRAMS, Postfix, smtpd
 from tests.real.receivers import (
     FRIEND,
+    OTHER_FRIEND,
     STRANGER,
     TO_DATA,
     Receiver,
@@ -65,11 +66,12 @@ def test_where_no_server_greets_the_client_gets_a_421(
     with Receiver(behave) as bad:
         house = build(relayed_to(bad.backend), first=SHORT_LIMITS).start()
 
-        with house.connect(FRIEND) as client:
-            assert client.recv(4096).startswith(b"421 4.3.2 ")
-            assert client.recv(4096) == b""
+        for friend in (FRIEND, OTHER_FRIEND):
+            with house.connect(friend) as client:
+                assert client.recv(4096).startswith(b"421 4.3.2 ")
+                assert client.recv(4096) == b""
 
-        assert house.pool("all")["backends"][0]["down"]
+        assert house.events("backend", state="down"), "two clients were not greeted"
         wait_until_free(house)
 
 
