@@ -50,6 +50,7 @@ async def listen(proxy: Proxy, door: socket, spare: SpareDescriptors, strangers:
     entrance = Entrance(proxy)
     try:
         while True:
+            await trio.lowlevel.checkpoint_if_cancelled()  # the door may have been closed since the last batch
             await trio.lowlevel.wait_readable(door)
             shortage = _accept_batch(door, entrance, strangers)
             if shortage is None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
-from frontproxy import listener
+from frontproxy import doors, listener
 from frontproxy.listener import SpareDescriptors, listen
 from frontproxy.session import TROUBLE
 from frontproxy.waiting_room import FULL
@@ -335,3 +336,26 @@ async def test_a_bug_before_there_is_a_session_is_a_421_too(
         nursery.cancel_scope.cancel()
 
     assert house.proxy.counters["bugs"] == 1
+
+
+async def test_a_door_may_be_closed_at_the_moment_when_somebody_knocks(house: House, spare: SpareDescriptors) -> None:
+    """The listener has been woken, and has not looked yet: trio would run it on a socket that is no more."""
+    for _ in range(30):  # which of two woken tasks comes first is chance
+        sock = Door()
+        sock.peer = BANNED
+        served = doors.Door(sock)
+        bell, finger = socket.socketpair()
+
+        async def close_when_it_rings(served: doors.Door = served, bell: socket.socket = bell) -> None:
+            await trio.lowlevel.wait_readable(bell)
+            served.close()
+
+        with bell, finger, trio.fail_after(PATIENCE):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(served.serve, lambda sock: listen(house.proxy, sock, spare, nursery))
+                nursery.start_soon(close_when_it_rings)
+                await trio.testing.wait_all_tasks_blocked()
+                with sock.knock():
+                    finger.send(b"!")
+                    await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()

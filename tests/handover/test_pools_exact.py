@@ -106,7 +106,7 @@ def taken_street(build: Build, visitors: Visitors, kernel: KernelNotices) -> Str
 
 
 @pytest.mark.parametrize("end", ["server first", "client first", "reset"])
-def test_a_place_is_held_until_the_kernel_tells_the_end(build: Build, visitors: Visitors, kind: str, end: str) -> None:
+def test_a_place_is_held_until_the_kernel_tells_the_end(build: Build, visitors: Visitors, end: str) -> None:
     street = build(HeldSockets.open())
     session = street.admit(visitors)
     (theirs,) = street.far_ends
@@ -133,7 +133,7 @@ def test_a_place_is_held_until_the_kernel_tells_the_end(build: Build, visitors: 
 
 def test_a_bundled_smtpd_tells_its_ends_itself(build: Build, visitors: Visitors) -> None:
     street = build(HeldSockets.open(), kind="bundled")
-    street.admit(visitors)
+    street.admit(visitors, now=time.monotonic())
     street.smtpd.take().client.close()
     street.far_ends[0].close()
     street.tick_until(lambda: street.told.given[0].taken_at is not None)

@@ -109,7 +109,7 @@ def test_a_server_that_fails_is_asked_more_and_more_seldom(build: Callable[..., 
         house = build(relayed_to(bad.backend, good.backend)).start()
         house.deliver(OTHER_FRIEND)  # once it has greeted neither of two clients, it is to blame
         began = time.monotonic()
-        deliver_until(house, lambda: len(bad.sessions) >= 4)
+        deliver_until(house, lambda: len(bad.sessions) >= 5)
 
         took = time.monotonic() - began
         assert took > 0.2 + 0.4 + 0.8
