@@ -181,6 +181,17 @@ def test_the_line_agrees_with_a_sorted_list(moves: list[tuple[str, float]]) -> N
         assert line.eldest() == min((number for _rank, number, _deadline in model), default=None)
 
 
+def test_who_would_be_dismissed_next_is_known_beforehand() -> None:
+    line = WaitingLine[str]()
+    assert line.last() is None
+
+    line.join("better", score=2.0, deadline=5, limit=9)
+    line.join("worse", score=1.0, deadline=5, limit=9)
+    assert line.last() == "worse"
+    assert line.dismiss_last() == "worse"
+    assert len(line) == 1
+
+
 def test_two_sessions_of_one_client_stand_in_line_as_two() -> None:
     line = WaitingLine[Session]()
     verdict = Verdict("192.0.2.1", 0.0, (), Route(pool="hostile"), settled=False)
