@@ -51,7 +51,7 @@ class Alarms:
         register = self._proxy.pools.register
         if not self._feeds.connected and self._should_hear() and register.eldest_age(now) > PATIENCE:
             yield "no feed is connected to the report socket, so nothing is learned; the log says why none runs"
-        for path in self._sockets:
+        for path in (*self._sockets, *self._doors()):
             if not path.exists():
                 yield f"{path} was removed; restart frontproxy"
         for pool in self._proxy.pools:
@@ -72,6 +72,13 @@ class Alarms:
         yield from self._proxy.memory.current_troubles()
         if abs(self._proxy.clock.error()) > CLOCK_ERROR:
             yield "the system's clock was set by more than a minute; ours follows slowly"
+
+    def _doors(self) -> Iterator[Path]:
+        """Where mail servers find us by a path."""
+        config = self._proxy.setup.config
+        yield from config.listen.pass_sockets
+        if isinstance(config.learn.milter, Path):
+            yield config.learn.milter
 
     def _unheard(self, now: float) -> int:
         """Sessions that have ended since the milter, which should tell of them, was heard for the last time."""

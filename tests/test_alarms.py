@@ -153,3 +153,19 @@ def test_without_a_milter_nobody_has_to_tell_outcomes(house: House, monkeypatch:
     alarms.look()
 
     assert alarms.current == ()
+
+
+DOORS = '[listen]\naddresses = ["127.0.0.1:0", "pass:postscreen.sock"]\n[learn]\nmilter = "unix:milter.sock"\n'
+
+
+@pytest.mark.parametrize("house", [DOORS], indirect=True)
+def test_a_door_that_was_removed_is_an_alarm(house: House) -> None:
+    alarms = Alarms(house.proxy, FeedsHeard(connected=1))
+    alarms.look()
+    doors = [house.folder / "postscreen.sock", house.folder / "milter.sock"]
+    assert alarms.current == tuple(f"{door} was removed; restart frontproxy" for door in doors)
+
+    for door in doors:
+        door.touch()
+    alarms.look()
+    assert len(house.log.about("alarm")) == 4

@@ -24,7 +24,7 @@ def test_an_outcome_teaches_and_frees_the_place(house: House) -> None:
 
     assert house.knowledge(STRANGER) == (1.0, 0.0)
     assert house.proxy.pools.open_in("hostile") == 0
-    assert house.proxy.census.open_sessions(CLIENT) == 0
+    assert house.proxy.census.of(CLIENT, 0).open_sessions == 0
     assert house.proxy.counters["outcomes"] == 1
     (line,) = house.log.about("outcome")
     assert f"session={given.session.id} " in line

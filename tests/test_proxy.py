@@ -19,13 +19,13 @@ def test_what_we_refused_counts_neither_as_open_nor_as_rate(house: House) -> Non
     ours, client = tcp_pair()
     with ours, client:
         session = house.proxy.open_session(ours, (STRANGER, 4711), ("198.51.100.25", 25))
-        assert house.proxy.census.open_sessions(CLIENT) == 1
+        assert house.proxy.census.of(CLIENT, 0).open_sessions == 1
 
         house.proxy.session_refused(session, "421 4.3.2 Later", "route")
 
         assert all_from(client) == b"421 4.3.2 Later\r\n"
-        assert house.proxy.census.open_sessions(CLIENT) == 0
-        assert house.proxy.census.rate(CLIENT, time.monotonic()) == pytest.approx(0, abs=0.01)
+        assert house.proxy.census.of(CLIENT, 0).open_sessions == 0
+        assert house.proxy.census.of(CLIENT, time.monotonic()).rate == pytest.approx(0, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_judging_changes_nothing(house: House) -> None:
     first = house.proxy.judge(CLIENT, STRANGER)
 
     assert house.proxy.judge(CLIENT, STRANGER) == first
-    assert house.proxy.census.open_sessions(CLIENT) == 0
+    assert house.proxy.census.of(CLIENT, 0).open_sessions == 0
 
 
 def test_a_stranger_whose_judging_failed_has_a_reason_for_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ async def test_who_hangs_up_is_given_to_nobody(house: House) -> None:
 
     assert house.proxy.counters["gone"] == 1
     assert house.proxy.counters["handed_over"] == 0
-    assert house.proxy.census.open_sessions(bytes([192, 0, 2, 7])) == 0
+    assert house.proxy.census.of(bytes([192, 0, 2, 7]), 0).open_sessions == 0
 
 
 @pytest.mark.parametrize("house", ["[listen]\nwaiting_room = 1\n"], indirect=True)
@@ -137,7 +137,7 @@ async def test_who_is_on_a_deny_list_is_refused_for_good(house: House) -> None:
 
     assert all_from(client) == b"554 5.7.1 Access denied\r\n"
     assert house.proxy.counters["refused_route"] == 1
-    assert house.proxy.census.open_sessions(bytes([192, 0, 2, 4])) == 0
+    assert house.proxy.census.of(bytes([192, 0, 2, 4]), 0).open_sessions == 0
 
 
 @pytest.mark.parametrize("house", [LATER], indirect=True)
@@ -177,7 +177,7 @@ async def test_a_bug_in_placing_is_a_421_and_the_proxy_lives(
 
     assert house.proxy.counters["bugs"] == 2
     assert sum(" traceback=" in line for line in house.log.about("bug")) == 1
-    assert house.proxy.census.open_sessions(bytes(map(int, address.split(".")))) == 0
+    assert house.proxy.census.of(bytes(map(int, address.split("."))), 0).open_sessions == 0
     async with trio.open_nursery() as strangers:
         house.knock(FRIEND, strangers)
     assert house.smtpds["nice"].take().attributes["client_address"] == FRIEND

@@ -54,7 +54,7 @@ def test_survivors_are_judged_and_have_their_places(house: House) -> None:
 
     assert house.log.about("survivors") == ["event=survivors sessions=3 pools=nice:2,hostile:1"]
     assert house.proxy.counters == {"survivors": 3}
-    assert house.proxy.census.open_sessions(CLIENT) == 1
+    assert house.proxy.census.of(CLIENT, 0).open_sessions == 1
     assert house.log.about("handover") == []
 
 
@@ -72,7 +72,7 @@ def test_the_end_of_a_survivor_is_not_one_of_ours(house: House) -> None:
     (given,) = house.proxy.pools.register.older_than(time.monotonic() + 1)
     house.proxy.pools.ended(given, time.monotonic())
 
-    assert house.proxy.census.open_sessions(CLIENT) == 0
+    assert house.proxy.census.of(CLIENT, 0).open_sessions == 0
     assert house.proxy.counters == {"survivors": 1, "survivors_ended": 1}
 
 

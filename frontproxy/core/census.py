@@ -69,26 +69,12 @@ class Census:
 
     def of(self, client: bytes, now: float) -> Crowd:
         """What is known of a client, for judging it."""
-        entry = self._rates.get(client)
+        entry, refused_at = self._rates.get(client), self._refused.get(client)
         return Crowd(
             self._open.get(client, 0),
             0.0 if entry is None else _faded(entry, now),
-            client in self._refused and self.has_returned(client, now),
+            refused_at is not None and RETURN_AFTER <= now - refused_at <= RETURN_BEFORE,
         )
-
-    def open_sessions(self, client: bytes) -> int:
-        """Its sessions now: waiting, queued or given away."""
-        return self._open.get(client, 0)
-
-    def rate(self, client: bytes, now: float) -> float:
-        """Its connections in about the last minute (a sum that fades with a time constant of one minute)."""
-        entry = self._rates.get(client)
-        return 0.0 if entry is None else _faded(entry, now)
-
-    def has_returned(self, client: bytes, now: float) -> bool:
-        """It comes back one minute to six hours after we sent it away, as a real mail server does."""
-        refused_at = self._refused.get(client)
-        return refused_at is not None and RETURN_AFTER <= now - refused_at <= RETURN_BEFORE
 
     def _count(self, client: bytes, weight: float, now: float) -> None:
         entry = self._rates.get(client)

@@ -20,7 +20,7 @@ class Ways:
     def pass_on(self, given: Given, *, stress: bool) -> socket:
         """Pass the descriptor; returns the handover connection, whose end-of-file says that a process has it."""
         session = given.session
-        if not given.backend.reports:
+        if not given.backend.reports:  # one that does tells its ends itself, and its death is noticed
             self.held.watch(given)
         try:
             connection = hand_over(session.socket, given.backend.path, message_for(session, stress=stress))

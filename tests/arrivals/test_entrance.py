@@ -128,8 +128,8 @@ async def test_a_header_that_comes_later_is_waited_for(house: House, street: Str
 async def test_the_proxy_itself_is_neither_judged_nor_counted(house: House, street: Street) -> None:
     street.connect(PROXY, encode_v1((FRIEND, 4711), SERVER))
 
-    assert house.proxy.census.open_sessions(bytes([203, 0, 113, 1])) == 0
-    assert house.proxy.census.open_sessions(bytes([192, 0, 2, 1])) == 1
+    assert house.proxy.census.of(bytes([203, 0, 113, 1]), 0).open_sessions == 0
+    assert house.proxy.census.of(bytes([192, 0, 2, 1]), 0).open_sessions == 1
 
 
 @trusting
