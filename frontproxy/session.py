@@ -1,6 +1,7 @@
 """One client's way through the house: judged at once, observed if it is a stranger, then given a place or a reply.
 
-Settled clients pass synchronously: no task, no pause, no look-up. Only a stranger costs a task, while it waits.
+Settled clients pass synchronously: no task, no pause, no look-up. Only a stranger costs a task, while it waits. Meanwhile
+the DNS is asked about it; what is heard in time may end the pause earlier, and never makes it longer.
 """
 
 import time
@@ -10,6 +11,7 @@ import trio
 
 from frontproxy.core import scoring
 from frontproxy.core.session import Session
+from frontproxy.observe.pregreet import tease
 from frontproxy.proxy import Proxy
 from frontproxy.waiting_room import FULL, Chair
 
@@ -51,16 +53,40 @@ async def observe_stranger(proxy: Proxy, chair: Chair) -> None:
 
 async def _observe(proxy: Proxy, chair: Chair) -> None:
     session = chair.session
-    pause = scoring.pause(session.verdict.score, proxy.setup.config, stress=bool(proxy.pools.stressed))
-    manners = await proxy.room.observe(chair, deadline=trio.current_time() + pause)
+    began = trio.current_time()
+    if teaser := proxy.setup.config.listen.teaser:
+        tease(session.socket, teaser)
+
+    def heard() -> None:
+        _judge(proxy, session)
+        proxy.room.rescore(chair, session.verdict.score)
+        chair.leave_at(began + _pause(proxy, session))
+
+    inquiry = proxy.ask_about(session, heard)
+    try:
+        manners = await proxy.room.observe(chair, deadline=began + _pause(proxy, session))
+    finally:
+        if inquiry is not None:
+            inquiry.cancel()
     if manners is None:
         proxy.session_refused(session, chair.reply, chair.why)
     elif manners == "gone":
         proxy.session_gone(session)
     else:
         session.early = manners == "early"
-        session.verdict = proxy.judge_guarded(session.packed, session.address, early=session.early)
+        _judge(proxy, session)
         proxy.place(session)
+
+
+def _judge(proxy: Proxy, session: Session) -> None:
+    session.verdict = proxy.judge_guarded(session.packed, session.address, early=session.early)
+
+
+def _pause(proxy: Proxy, session: Session) -> float:
+    """Seconds from its arrival on that a stranger must keep silent; who has been settled meanwhile need not."""
+    if session.verdict.settled:
+        return 0.0
+    return scoring.pause(session.verdict.score, proxy.setup.config, stress=bool(proxy.pools.stressed))
 
 
 def _abandon(proxy: Proxy, session: Session, error: Exception) -> None:

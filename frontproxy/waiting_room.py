@@ -26,6 +26,10 @@ class Chair:
     """What a client is told that must leave the room before its time."""
     why: str = field(compare=False, default="")
 
+    def leave_at(self, deadline: float) -> None:
+        """Its pause is over at `deadline` (Trio's clock), if not before."""
+        self.scope.deadline = min(self.scope.deadline, deadline)
+
 
 class WaitingRoom:
     """`places` chairs at most."""
@@ -52,15 +56,26 @@ class WaitingRoom:
         return chair
 
     async def observe(self, chair: Chair, *, deadline: float) -> Manners | None:
-        """How the client behaves until `deadline` (Trio's clock); None if it must leave. Its chair is free then."""
+        """How the client behaves until `deadline` (Trio's clock); None if it must leave. Its chair is free then.
+
+        Meanwhile the pause may be made shorter (`Chair.leave_at`).
+        """
+        chair.leave_at(deadline)
         try:
-            manners: Manners | None = None
+            manners: Manners = "quiet"
             with chair.scope:
-                manners = await listen_for_pregreet(chair.session.socket, deadline=deadline)
+                manners = await listen_for_pregreet(chair.session.socket)
             return None if chair.reply else manners
         finally:
             if not chair.reply:
                 self._leave(chair)
+
+    def rescore(self, chair: Chair, score: float) -> None:
+        """More is known now about who sits there."""
+        if not chair.reply:
+            self._leave(chair)
+            chair.score = score
+            insort(self._chairs, chair)
 
     def shed(self, count: int, reply: str = FULL, why: str = "waiting_room") -> int:
         """The `count` lowest leave with a reply; returns how many there were."""

@@ -199,3 +199,34 @@ def test_the_best_are_in_the_room_and_among_equals_the_first(scores: list[int], 
     best = sorted(range(len(scores)), key=lambda number: (-scores[number], number))[:places]
     assert inside == set(best)
     assert len(room) == len(inside)
+
+
+async def test_a_pause_may_be_made_shorter_and_never_longer(visitors: Visitors) -> None:
+    room = WaitingRoom(1)
+    chair = enter(room, visitors)
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        Watch(room, nursery).begin(chair)
+        await trio.testing.wait_all_tasks_blocked()
+        chair.leave_at(began + 0.01)
+        chair.leave_at(began + 60)
+
+    assert trio.current_time() < began + PATIENCE
+    assert len(room) == 0
+
+
+async def test_who_is_worse_than_it_seemed_leaves_first(visitors: Visitors) -> None:
+    room = WaitingRoom(2)
+    async with trio.open_nursery() as nursery:
+        watch = Watch(room, nursery)
+        chairs = [enter(room, visitors), enter(room, visitors)]
+        for chair in chairs:
+            watch.begin(chair)
+        await trio.testing.wait_all_tasks_blocked()
+        room.rescore(chairs[0], -10.0)
+
+        assert enter(room, visitors)
+        assert [bool(chair.reply) for chair in chairs] == [True, False]
+        room.rescore(chairs[0], 10.0)
+        assert len(room) == 2
+        nursery.cancel_scope.cancel()

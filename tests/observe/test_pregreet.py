@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from frontproxy.observe.pregreet import Manners, listen_for_pregreet
+from frontproxy.observe.pregreet import Manners, listen_for_pregreet, tease
 from tests.fakes import PATIENCE, reset, tcp_pair
 
 Pair = tuple[socket.socket, socket.socket]
@@ -21,7 +21,9 @@ def pair() -> Iterator[Pair]:
 
 
 async def listen(sock: socket.socket, seconds: float = PATIENCE) -> Manners:
-    return await listen_for_pregreet(sock, deadline=trio.current_time() + seconds)
+    with trio.move_on_after(seconds):
+        return await listen_for_pregreet(sock)
+    return "quiet"
 
 
 async def test_a_client_that_keeps_quiet_is_heard_out(pair: Pair) -> None:
@@ -105,3 +107,28 @@ async def test_a_number_that_is_used_again_has_nothing_to_do_with_the_old_socket
         far_end.send(b"x")
 
         assert await listen(again) == "early"
+
+
+async def test_the_teaser_is_the_first_line_of_a_greeting(pair: Pair) -> None:
+    ours, client = pair
+    tease(ours, "mx.example.com ESMTP")
+
+    assert client.recv(100) == b"220-mx.example.com ESMTP\r\n"
+    assert await listen(ours, 0.0) == "quiet"
+
+
+async def test_a_client_that_takes_the_teaser_for_the_greeting_is_early(pair: Pair) -> None:
+    ours, client = pair
+    tease(ours, "mx.example.com ESMTP")
+    assert client.recv(100)
+    client.send(b"EHLO spam.example\r\n")
+
+    assert await listen(ours) == "early"
+
+
+async def test_who_has_hung_up_before_the_teaser_is_gone(pair: Pair) -> None:
+    ours, client = pair
+    reset(client)
+    tease(ours, "mx.example.com ESMTP")
+
+    assert await listen(ours) == "gone"
