@@ -28,6 +28,29 @@ def score(answer: Answer, _options: Namespace) -> None:
     table.add_row(Text("score", "bold"), _points(answer["score"]), _bar(answer["score"]), Text(_fate(answer), "bold"))
     table.title = _plain(answer["client"])
     _print(table)
+    if answer["dnslists"] or answer["name"]:
+        _print(_hearsay(answer))
+
+
+def _hearsay(answer: Answer) -> Table:
+    """What the DNS has told: every list and the name, how old that is, and what it is worth."""
+    table = _table("asked", "said", "age", "holds", "points", "")
+    for told in answer["dnslists"]:
+        said = f"{told['said']}: {', '.join(told['codes'])}" if told["codes"] else told["said"]
+        why = f"{'' if told['vote'] else 'no vote: '}{told['why']}" if told["why"] else ""
+        table.add_row(_plain(told["zone"]), _plain(said), *_times(told), _points(told["points"]), _plain(why))
+    if name := answer["name"]:
+        said = " ".join(filter(None, (name["said"], name["name"], "(like an access line's)" if name["access"] else "")))
+        why = name["why"] or (f"of {name['domain']}" if name["domain"] else "")
+        table.add_row("its name", _plain(said), *_times(name), _points(name["points"]), _plain(why))
+    return table
+
+
+def _times(told: Answer) -> tuple[str, str]:
+    """How old an answer is, and how long it still holds."""
+    if told["age"] is None:
+        return "", ""
+    return _short(told["age"]), _short(told["holds"])
 
 
 def _fate(answer: Answer) -> str:
@@ -166,7 +189,7 @@ def _counted(places: Answer) -> str:
 def _table(*columns: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        numeric = column in {"points", "good", "bad", "waiting", "longest wait", "handover"}
+        numeric = column in {"points", "good", "bad", "waiting", "longest wait", "handover", "age", "holds"}
         whole = column == "places taken"
         table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     return table
@@ -210,6 +233,14 @@ def _yes(state: bool) -> Text:
 
 def _until(until: float | None) -> str:
     return "for good" if until is None else datetime.fromtimestamp(until, UTC).strftime("until %Y-%m-%d %H:%M UTC")
+
+
+def _short(seconds: float) -> str:
+    """A time in its largest unit: 12s, 34m, 5h."""
+    for length, unit in ((3600, "h"), (60, "m")):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"
 
 
 def _span(seconds: float) -> str:

@@ -35,7 +35,29 @@ def score_answer(
         "settled": pool == "nice",
         "pinned": pinned,
         "reasons": [{"name": f"list:{text}", "points": points, "text": f"on your list {text}"}],
+        "dnslists": [],
+        "name": None,
     }
+
+
+def told(zone: str, said: str, *, age: float | None = None, vote: bool = True, why: str | None = None) -> Answer:
+    codes = [zone] if said == "listed" else []
+    holds = None if age is None else 300.0
+    return {
+        "zone": zone,
+        "said": said,
+        "codes": codes,
+        "age": age,
+        "holds": holds,
+        "points": 0.0,
+        "vote": vote,
+        "why": why,
+    }
+
+
+def name_told(text: str) -> Answer:
+    answer = {"said": "confirmed", "name": text, "domain": text, "access": True, "age": 7300.0, "holds": 5.0}
+    return {**answer, "points": -4.0, "why": None}
 
 
 def pin(text: str, until: float | None = None) -> Answer:
@@ -90,6 +112,10 @@ SHOWN: dict[str, tuple[Callable[[Answer, Namespace], None], Callable[[str], Answ
     "score": (show.score, score_answer),
     "score of a pinned one": (show.score, lambda text: score_answer(pinned=text)),
     "score of a refused one": (show.score, lambda text: score_answer(text, pool=None)),
+    "hearsay": (
+        show.score,
+        lambda text: {**score_answer(), "dnslists": [told(text, "listed", why=text)], "name": name_told(text)},
+    ),
     "clients": (show.clients, clients_answer),
     "pins": (show.pins, lambda text: {"ok": True, "pins": [pin(text), pin(text, 1.7e9)]}),
     "pinned": (show.pinned, lambda text: {"ok": True, **pin(text)}),
@@ -181,6 +207,21 @@ def test_ten_blocks_are_thirty_points(points: float, blocks: int) -> None:
 
     assert line.count("█") == blocks
     assert f"{points:+.1f}" in line
+
+
+def test_a_score_tells_what_every_list_said_and_the_name() -> None:
+    lists = [
+        {**told("bl.example", "listed", age=90.0), "codes": ["127.0.0.2"], "points": -12.5},
+        told("dead.example", "no answer", age=3.0, why="timeout"),
+        told("liar.example", "not asked", vote=False, why="it lists the world"),
+    ]
+    shown = screen(show.score, {**score_answer(), "dnslists": lists, "name": name_told("pool.example.org")})
+
+    rows = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "bl.example listed: 127.0.0.2 2m 5m -12.5" in rows
+    assert "dead.example no answer 3s 5m +0.0 timeout" in rows
+    assert "liar.example not asked +0.0 no vote: it lists the world" in rows
+    assert "its name confirmed pool.example.org (like an access line's) 2h 5s -4.0 of pool.example.org" in rows
 
 
 def test_what_is_not_there_is_said() -> None:
