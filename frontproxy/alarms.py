@@ -26,7 +26,7 @@ class Alarms:
         sockets: Sequence[Path] = (),
         troubles: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """`troubles` tells what is wrong with the feed programs."""
+        """`troubles` tells what is wrong with programs that we have started."""
         self._proxy = proxy
         self._troubles = troubles
         self._sockets = sockets

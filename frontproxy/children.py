@@ -40,7 +40,7 @@ Died = Callable[[str, float], int | None]
 class Program:
     """What is run: its descriptor of the door follows `command`, `settings` is the first line it reads."""
 
-    kind: Literal["smtpd", "feed"]
+    kind: Literal["smtpd", "feed", "lookup"]
     """The event of our log lines about it; it says `event=KIND_ready` when it serves."""
     name: str
     command: Sequence[str]

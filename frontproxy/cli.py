@@ -20,6 +20,7 @@ from frontproxy.core import config
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.doors import Address, CannotListen
 from frontproxy.local import InUseError
+from frontproxy.migrate.reading import from_postscreen
 from frontproxy.setup import Setup, load, read
 
 EX_OK = 0
@@ -83,6 +84,8 @@ def _greet(setup: Setup, addresses: list[Address]) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.from_postscreen:
+        return _translate(options.from_postscreen)
     setup = trio.run(load, _file(options))
     for warning in setup.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -90,6 +93,14 @@ def _check(options: argparse.Namespace) -> int:
         print(toml.dumps(_effective(setup)), end="")
     else:
         print(f"{setup.path}: no mistakes")
+    return EX_OK
+
+
+def _translate(main_cf: str) -> int:
+    page = from_postscreen(main_cf)
+    for remark in page.remarks:
+        print(f"not translated: {remark}", file=sys.stderr)
+    print(page.text, end="")
     return EX_OK
 
 
@@ -185,7 +196,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add(commands, "run", "serve, in the foreground; SIGTERM and Ctrl-C drain, SIGHUP reloads").set_defaults(do=_run)
     check = _add(commands, "check", "find every mistake in the configuration; exit 0 or 78")
-    check.add_argument("--print", action="store_true", help="print the effective configuration as TOML")
+    instead = check.add_mutually_exclusive_group()
+    instead.add_argument("--print", action="store_true", help="print the effective configuration as TOML")
+    instead.add_argument(
+        "--from-postscreen", metavar="MAIN_CF", help="print as TOML what this main.cf lets postscreen do; - is stdin"
+    )
     check.set_defaults(do=_check)
     _add_questions(commands)
     _add_orders(commands)
@@ -195,7 +210,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_questions(commands: Any) -> None:
     score = _add(commands, "score", "the verdict on a client, explained")
     score.add_argument("client", nargs="+", metavar="CLIENT", help="an IPv4 or IPv6 address")
-    _asks(score, lambda options: [f"score {client}" for client in options.client], show.score)
+    score.add_argument("--ask", action="store_true", help="ask the DNS anew first, which may take five seconds")
+    _asks(score, _score_requests, show.score)
     _asks(_add(commands, "clients", "who is known: best, worst, busiest"), lambda _options: ["clients"], show.clients)
     _asks(_add(commands, "pins", "the operator's overrides"), lambda _options: ["pins"], show.pins)
     status = _add(commands, "status", "how everything is")
@@ -228,6 +244,10 @@ def _add_orders(commands: Any) -> None:
     _asks(
         _add(commands, "drain", "take nobody new, finish what is under way, end"), lambda _options: ["drain"], show.done
     )
+
+
+def _score_requests(options: argparse.Namespace) -> list[str]:
+    return [f"score {client}{' --ask' if options.ask else ''}" for client in options.client]
 
 
 def _add(commands: Any, name: str, text: str) -> argparse.ArgumentParser:

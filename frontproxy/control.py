@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+import trio
+
 from frontproxy.core import address, durations, history, scoring
+from frontproxy.core.explained import hearsay_answer
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.handover.pool import Pool
 from frontproxy.memory.pins import Pin
@@ -18,6 +21,8 @@ from frontproxy.status import Watched, status_of
 
 Answer = dict[str, Any]
 CLIENTS_SHOWN = 10
+ASK_WITHIN = 5.0
+"""Seconds in which the DNS may answer when an operator asks."""
 _SIGNS = {"best": 1, "worst": -1, "busiest": 0}
 _LONGEST = 10 * 365 * 86400.0
 
@@ -55,8 +60,37 @@ async def answer(controls: Controls, words: Sequence[str]) -> Answer:
 
 
 async def _score(controls: Controls, arguments: list[str]) -> Answer:
-    packed = _address(_one(arguments, "score CLIENT"))
-    return dict(scoring.score_answer(controls.proxy.judge(packed, address.unpack(packed))))
+    proxy = controls.proxy
+    asks = "--ask" in arguments
+    packed = _address(_one([word for word in arguments if word != "--ask"], "score CLIENT [--ask]"))
+    if asks:
+        await _ask_anew(proxy, packed)
+    verdict = proxy.judge(packed, address.unpack(packed))
+    now = time.monotonic()
+    told = hearsay_answer(
+        proxy.desk.hearsay(packed, now),
+        [settings.zone for settings in proxy.setup.config.dnslists],
+        verdict.reasons,
+        silenced={told["zone"]: told["why"] for told in proxy.desk.status()["lists"] if not told["vote"]},
+        now=now,
+    )
+    return {**scoring.score_answer(verdict), **told}
+
+
+async def _ask_anew(proxy: Proxy, packed: bytes) -> None:
+    """Have the DNS tell everything about a client, or as much as it tells in time."""
+    config = proxy.setup.config
+    if not config.dnslists and not config.dns.names:
+        raise Refused("failed", "the DNS is asked nothing: config.toml has no [[dnslist]], and dns.names is false")
+    heard = trio.Event()
+    inquiry = proxy.desk.ask_all(packed, time.monotonic(), heard.set)
+    if inquiry is None:
+        raise Refused("failed", "the DNS cannot be asked now, as too many questions wait for answers; try again")
+    try:
+        with trio.move_on_after(ASK_WITHIN):
+            await heard.wait()
+    finally:
+        inquiry.cancel()
 
 
 async def _clients(controls: Controls, arguments: list[str]) -> Answer:

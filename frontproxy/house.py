@@ -5,7 +5,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from frontproxy.learn.report import ReportSocket
 from frontproxy.listener import SpareDescriptors
 from frontproxy.listener import listen as accept
 from frontproxy.log import Log
+from frontproxy.lookups import Lookups
 from frontproxy.outcomes import Outcomes
 from frontproxy.proxy import Proxy
 from frontproxy.servers import Servers
@@ -71,6 +72,7 @@ class House:
         self._outcomes = Outcomes(proxy)
         self._servers = Servers(setup.config.learn.report, self._outcomes.server_died, proxy.log, proxy.log.raw)
         self._feeds = Feeds(setup.config.learn.report, proxy.log, proxy.log.raw)
+        self._lookups = Lookups(proxy.desk, proxy.log, proxy.log.raw)
         self._doors: dict[Address, Door] = {}
         self._spare = SpareDescriptors()
         self._drain_wanted = trio.Event()
@@ -90,14 +92,20 @@ class House:
             report = ReportSocket(self._outcomes.hear, lambda: proxy.pools.waiting() > 0, proxy.log, group)
             stalls = pulse.Stalls()
             sockets_made = [setup.config.admin.socket, setup.config.learn.report]
-            alarms = Alarms(proxy, report.heard, sockets_made, self._feeds.troubles)
+            alarms = Alarms(proxy, report.heard, sockets_made, self._troubles)
             watched = Watched(
-                report.heard, self._servers.status, self._feeds.status, stalls.longest, lambda: alarms.current
+                feeds=report.heard,
+                servers=self._servers.status,
+                programs=self._feeds.status,
+                asking=self._lookups.status,
+                longest_stall=stalls.longest,
+                alarms=lambda: alarms.current,
             )
             controls = Controls(proxy, watched, lambda: self._reload(root), self._drain_wanted.set)
             root.start_soon(self._obey, signals, root)
             root.start_soon(proxy.memory.run)
             root.start_soon(proxy.pools.relay.run)
+            root.start_soon(proxy.desk.run)
             root.start_soon(pulse.run, proxy, stalls, lambda: self._each_second(alarms))
             root.start_soon(report.serve, sockets.report)
             try:
@@ -130,6 +138,8 @@ class House:
                 undo.callback(door.close)
             feeds = self._feeds.prepare(setup)
             undo.callback(self._feeds.reject, feeds)
+            asking = self._lookups.prepare(setup)
+            undo.callback(self._lookups.reject, asking)
             smtpds = await self._servers.prepare(setup, root)
             if self._drain_wanted.is_set():
                 await self._servers.reject(smtpds)
@@ -141,6 +151,7 @@ class House:
         self._proxy.room.places = _places(listen.waiting_room, self._proxy.log)
         paths = {endpoint: str(smtpd.path) for endpoint, smtpd in smtpds.items()}
         self._proxy.pools.configure(setup.config, paths, time.monotonic())
+        await self._lookups.adopt(asking, setup.config, root)
         before, self._doors = self._doors, doors
         ours = _tcp_addresses(doors)
         self._proxy.pools.held.only_ports({port for _host, port in ours})
@@ -245,7 +256,14 @@ class House:
             notifier.alive()
         if not self._is_told_ready:
             self._is_told_ready = notifier.ready(self._serving())
+        self._proxy.desk.tick(now)
         alarms.look()
+
+    def _troubles(self) -> Iterator[str]:
+        """What is wrong with the programs that we have started, and with what they are asked to do."""
+        yield from self._feeds.troubles()
+        yield from self._lookups.troubles()
+        yield from self._proxy.desk.troubles()
 
 
 def _tcp_addresses(doors: Mapping[Address, Door]) -> set[tuple[str, int]]:

@@ -7,7 +7,6 @@ from frontproxy.core import address, history
 from frontproxy.core.outcome import Weight, weigh
 from frontproxy.core.verdict import Verdict
 from frontproxy.handover.backends import Given
-from frontproxy.memory.sqlite import Keys
 from frontproxy.proxy import Proxy
 from frontproxy.wire.outcome_line import OutcomeLine
 
@@ -121,16 +120,12 @@ class Outcomes:
         if not weight.good and not weight.bad:
             return
         place = self._proxy.setup.geo.find(address.unpack(packed))
-        keys = Keys(address.client_of(packed), address.network_of(packed), place.asn)
-        learned = history.learn(
-            *self._proxy.memory.recall(keys),
-            good=weight.good,
-            bad=weight.bad,
-            now=now,
-            forgetting=self._proxy.setup.forgetting,
-            asn_known=place.asn != 0,
+        keys = history.Keys(address.client_of(packed), address.network_of(packed), place.asn)
+        recalled = self._proxy.memory.recall(keys, heard=self._proxy.name_of(packed))
+        forgetting = self._proxy.setup.forgetting
+        self._proxy.memory.remember(
+            history.learn(recalled, good=weight.good, bad=weight.bad, now=now, forgetting=forgetting)
         )
-        self._proxy.memory.remember(keys, *learned)
 
 
 def _weigh(line: OutcomeLine, verdict: Verdict) -> Weight:

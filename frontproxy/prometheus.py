@@ -51,6 +51,14 @@ def _families(answer: Answer) -> Iterator[tuple[str, str, str, Iterable[Sample]]
     programs = [({"feed": program["name"]}, not program["trouble"]) for program in feeds["programs"]]
     yield "feed_up", "gauge", "0 while a feed program is in trouble", programs
     yield "outcomes_total", "counter", "outcome lines heard", [({}, feeds["lines"])]
+    dns = answer["dns"]
+    yield "dns_questions_total", "counter", "asked of the DNS", [({}, dns["asked"])]
+    yield "dns_no_answer_total", "counter", "of these, without an answer", [({}, dns["no_answer"])]
+    yield "dns_over_budget_total", "counter", "inquiries that could not be asked", [({}, dns["over_budget"])]
+    votes = [({"zone": told["zone"]}, told["vote"]) for told in dns["lists"]]
+    yield "dnslist_vote", "gauge", "0 while a list is not believed", votes
+    listed = [({"zone": told["zone"]}, told["listed"]) for told in dns["lists"]]
+    yield "dnslist_listed_total", "counter", "clients a list has listed", listed
     yield "history_clients", "gauge", "clients remembered", [({}, answer["history"]["clients"])]
     yield "longest_stall_seconds", "gauge", "of the last one to two minutes", [({}, answer["longest_stall"])]
     yield "alarms", "gauge", "things to mend", [({}, len(answer["alarms"]))]

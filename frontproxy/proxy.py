@@ -5,23 +5,29 @@ Everything here is synchronous: a verdict, a place and a handover cost no task a
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from itertools import count
 from socket import socket
 
 import trio
 
 from frontproxy.clock import AnchoredClock
-from frontproxy.core import address, evidence, history, scoring
+from frontproxy.core import address, dnslist, evidence, history, scoring
 from frontproxy.core.census import Census
+from frontproxy.core.doubt import doubt_about
+from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay
+from frontproxy.core.named import reason_of
 from frontproxy.core.session import Session
-from frontproxy.core.verdict import Verdict
+from frontproxy.core.verdict import Reason, Verdict
 from frontproxy.handover.backends import Given
 from frontproxy.handover.farewell import Farewell
 from frontproxy.handover.held import HeldSockets
 from frontproxy.handover.pools import Pools
 from frontproxy.log import Log
+from frontproxy.lookup.desk import Desk
+from frontproxy.lookup.flights import Inquiry
 from frontproxy.memory.pins import Pins
-from frontproxy.memory.sqlite import HistoryFile, Keys
+from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.setup import Setup
 from frontproxy.waiting_room import WaitingRoom
 
@@ -38,6 +44,7 @@ class Proxy:
         self.log = log
         self.clock = clock
         self.census = Census()
+        self.desk = Desk(log)
         self.farewell = Farewell()
         self.pools = Pools(self, held)
         self.room = WaitingRoom(setup.config.listen.waiting_room)
@@ -103,13 +110,18 @@ class Proxy:
         """All that is known of a client."""
         setup = self.setup
         config = setup.config
+        now = time.monotonic()
         client = address.client_of(packed)
         listed = setup.lists_of(packed)
         place = setup.geo.find(text)
-        records = self.memory.recall(Keys(client, address.network_of(packed), place.asn))
-        recollection = history.recollect(*records, now=wall, forgetting=setup.forgetting)
-        crowd = self.census.of(client, time.monotonic())
+        hearsay = self.desk.hearsay(packed, now)
+        keys = history.Keys(client, address.network_of(packed), place.asn)
+        recalled = self.memory.recall(keys, heard=_name_in(hearsay, now, wall), now=wall)
+        recollection = history.recollect(recalled, now=wall, forgetting=setup.forgetting)
+        crowd = self.census.of(client, now)
         reasons = recollection.reasons
+        if hearsay is not NOTHING_HEARD:
+            reasons += self._reasons_of(hearsay, recollection.own, now)
         if listed:
             reasons += evidence.from_lists(listed)
         if config.networks:
@@ -127,7 +139,23 @@ class Proxy:
             country=place.country,
             open_sessions=crowd.open_sessions,
             rate=crowd.rate,
+            listed=dnslist.listed_by(hearsay.lists, config.dnslists, self.desk.voting),
+            name=recalled.name.name if recalled.name else "",
+            domain=recalled.domain,
+            own=recollection.own,
         )
+
+    def _reasons_of(self, hearsay: Hearsay, own: float, now: float) -> tuple[Reason, ...]:
+        """What the world says; against a client it counts the less, the better its own record is."""
+        config = self.setup.config
+        doubt = doubt_about(own, config.listen.settled)
+        reasons = dnslist.reasons_of(hearsay.lists, config.dnslists, voting=self.desk.voting, doubt=doubt, now=now)
+        return reasons + reason_of(hearsay.name, config.points, doubt=doubt) if hearsay.name else reasons
+
+    def name_of(self, packed: bytes) -> history.KnownName | None:
+        """The name the DNS has told of an address, an empty one if it has none; None if nothing is heard."""
+        now = time.monotonic()
+        return _name_in(self.desk.hearsay(packed, now), now, self.clock.now())
 
     def judge_guarded(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
         """The verdict; a stranger's if judging itself fails, which is a bug and goes into the log."""
@@ -136,6 +164,20 @@ class Proxy:
         except Exception as error:  # noqa: BLE001  a bug in judging must not cost a client its mail
             self.log.bug("judge", error, client=text)
             return scoring.stranger(text, self.setup.config)
+
+    def ask_about(self, session: Session, heard: Callable[[], None] | None = None) -> Inquiry | None:
+        """Ask the DNS what it has not told yet about a stranger; `heard` is called when it has told all of it.
+
+        Under stress nothing is asked: then what is known must do.
+        """
+        if self.pools.stressed:
+            return None
+        return self.desk.ask(session.packed, time.monotonic(), heard=heard)
+
+    def friend_came(self, session: Session) -> None:
+        """A client of which we know good ourselves: DNS lists are watched whether they list such clients."""
+        if not self.pools.stressed:
+            self.desk.friend_came(session.packed, time.monotonic())
 
     def place(self, session: Session) -> None:
         """Do what the verdict says: refuse the session, or look for a place for it."""
@@ -215,6 +257,16 @@ class Proxy:
         """A session that was given away has ended."""
         self.census.left(given.session.client)
         self.counters["survivors_ended" if given.is_survivor else "ended"] += 1
+
+
+def _name_in(hearsay: Hearsay, now: float, wall: float) -> history.KnownName | None:
+    """The name of an address, an empty one if it has none that is confirmed; None if nothing is heard of it."""
+    told = hearsay.name
+    if told is None or told.state == "no answer":
+        return None
+    until = wall + told.until - now
+    is_confirmed = told.state == "confirmed"
+    return history.KnownName(told.name if is_confirmed else "", told.domain if is_confirmed else "", until)
 
 
 def _reasons(verdict: Verdict) -> str:

@@ -33,7 +33,12 @@ def arrive(
     """
     session = proxy.open_session(sock, peer, server, health_check=health_check)
     try:
-        if session.verdict.settled or proxy.setup.config.mode == "observe":
+        if session.verdict.settled:
+            if session.verdict.is_vouched_for:
+                proxy.friend_came(session)
+            proxy.place(session)
+        elif proxy.setup.config.mode == "observe":
+            proxy.ask_about(session)  # too late for this verdict, in time for the next
             proxy.place(session)
         elif (chair := proxy.room.enter(session)) is not None:
             strangers.start_soon(observe_stranger, proxy, chair)

@@ -139,6 +139,7 @@ def status(answer: Answer, options: Namespace) -> None:
         "places": _counted(answer["places"]),
         "feeds": f"{feeds['connected']} connected, {feeds['lines']} outcomes, {feeds['bad_lines']} bad lines"
         + "".join(f"; {feed['name']}: {feed['trouble'] or 'runs'}" for feed in feeds["programs"]),
+        "DNS": _asked(answer["dns"]),
         "history": f"{history['clients']} clients, {history['networks']} networks; {history['unwritten']} unwritten",
         "longest stall": f"{answer['longest_stall'] * 1000:.1f} ms in the last minute",
         "lists": f"{answer['lists']['networks']} networks in {answer['lists']['lists']} lists",
@@ -148,10 +149,33 @@ def status(answer: Answer, options: Namespace) -> None:
     for name, text in facts.items():
         grid.add_row(Text(name, "bold"), _plain(text))
     _print(grid)
+    if answer["dns"]["lists"]:
+        _print(_dnslists(answer["dns"]["lists"]))
     for alarm in answer["alarms"]:
         _print(Text(_escaped(f"ALARM: {alarm}"), "bold red"))
     for warning in answer["warnings"]:
         _print(Text(_escaped(f"warning: {warning}"), "yellow"))
+
+
+def _asked(dns: Answer) -> str:
+    """What the DNS was asked, and whether it can be."""
+    if dns["program"] is None:
+        return "asked nothing"
+    counts = f"{dns['asked']} questions, {dns['no_answer']} without an answer, {dns['over_budget']} beyond the budget"
+    state = dns["program"]["trouble"] or "runs" if dns["program"]["pid"] else "is starting"
+    return f"{counts}; {dns['cached']} addresses known; asking program: {state}"
+
+
+def _dnslists(lists: list[Answer]) -> Table:
+    """Whether each DNS list is believed."""
+    table = _table("DNS list", "vote", "asked", "listed", "no answer", "friends listed", "tested", "")
+    for told in lists:
+        listed, friends = told["friends"]
+        tested = "" if told["tested"] is None else f"{_short(told['tested'])} ago"
+        numbers = [str(told[key]) for key in ("asked", "listed", "no_answer")]
+        vote = Text("yes") if told["vote"] else Text("no", "red")
+        table.add_row(_plain(told["zone"]), vote, *numbers, f"{listed} of {friends}", tested, _plain(told["why"] or ""))
+    return table
 
 
 def greeting(setup: Setup, addresses: list[Address], program: str) -> str:

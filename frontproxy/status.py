@@ -20,6 +20,8 @@ class Watched:
     """The bundled smtpds: name and pid (None while one is not running)."""
     programs: Callable[[], Sequence[dict[str, Any]]]
     """The feed programs: name, pid and trouble."""
+    asking: Callable[[], dict[str, Any] | None]
+    """The asking program: pid and trouble; None if the DNS is asked nothing."""
     longest_stall: Callable[[], float]
     """Seconds."""
     alarms: Callable[[], Sequence[str]]
@@ -55,6 +57,7 @@ def status_of(proxy: Proxy, watched: Watched) -> dict[str, Any]:
             "bad_lines": feeds.bad_lines,
             "silent_for": round(now - feeds.last_line, 1) if feeds.last_line else None,
         },
+        "dns": {"program": watched.asking(), **proxy.desk.status()},
         "history": proxy.memory.status(),
         "lists": {"networks": proxy.setup.lists.entries, "lists": len(proxy.setup.config.lists)},
         "counters": {**dict(sorted(proxy.counters.items())), "log_lines_dropped": proxy.log.dropped_in_all},

@@ -17,12 +17,13 @@ from frontproxy.clock import AnchoredClock
 from frontproxy.control import Controls
 from frontproxy.core import config
 from frontproxy.core.address import pack
-from frontproxy.core.history import Forgetting
+from frontproxy.core.history import Keys
+from frontproxy.core.level import Forgetting
 from frontproxy.handover.backends import Given
 from frontproxy.learn.report import FeedsHeard
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
-from frontproxy.memory.sqlite import HistoryFile, Keys
+from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.observe.geo import GeoBook
 from frontproxy.observe.list_compiler import compile_into
 from frontproxy.observe.lists import ListBook, ListSource
@@ -165,7 +166,7 @@ class House:
     def knowledge(self, address: str) -> tuple[float, float]:
         """The units of good and bad that history holds about a client."""
         packed = pack(address)
-        record, _network, _asn = self.proxy.memory.recall(Keys(packed, packed[:3], 0))
+        record = self.proxy.memory.recall(Keys(packed, packed[:3], 0)).client
         return (record.own.good, record.own.bad) if record else (0.0, 0.0)
 
 
@@ -228,6 +229,7 @@ def controls_of(house: House, deeds: Deeds | None = None) -> Controls:
             feeds=FeedsHeard(connected=1, lines=7),
             servers=lambda: [{"name": "smtpd-nice-nice", "pid": os.getpid()}],
             programs=lambda: [{"name": "milter", "pid": os.getpid(), "trouble": None}],
+            asking=lambda: {"pid": os.getpid(), "trouble": None},
             longest_stall=lambda: 0.003,
             alarms=list,
         ),

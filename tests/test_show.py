@@ -69,6 +69,11 @@ def clients_answer(text: str = "192.0.2.1") -> Answer:
     return {"ok": True, "best": [row], "worst": [row, row], "busiest": []}
 
 
+def list_status(zone: str, *, why: str | None = None) -> Answer:
+    numbers = {"asked": 40, "listed": 31, "no_answer": 2, "friends": [1, 12], "tested": 130.0}
+    return {"zone": zone, "vote": why is None, "why": why, **numbers}
+
+
 def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
     return {
         "ok": True,
@@ -101,6 +106,14 @@ def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
             "lines": 7,
             "bad_lines": 0,
             "silent_for": None,
+        },
+        "dns": {
+            "program": {"pid": 1, "trouble": down},
+            "cached": 17,
+            "asked": 99,
+            "no_answer": 5,
+            "over_budget": 2,
+            "lists": [list_status("bl.example"), list_status(text, why=text)],
         },
         "history": {"file": text, "clients": 3, "networks": 2, "unwritten": 0, "troubles": [text]},
         "lists": {"networks": 5, "lists": 2},
@@ -209,7 +222,8 @@ def test_ten_blocks_are_thirty_points(points: float, blocks: int) -> None:
     assert f"{points:+.1f}" in line
 
 
-def test_a_score_tells_what_every_list_said_and_the_name() -> None:
+def test_a_score_tells_what_every_list_said_and_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     lists = [
         {**told("bl.example", "listed", age=90.0), "codes": ["127.0.0.2"], "points": -12.5},
         told("dead.example", "no answer", age=3.0, why="timeout"),
@@ -222,6 +236,24 @@ def test_a_score_tells_what_every_list_said_and_the_name() -> None:
     assert "dead.example no answer 3s 5m +0.0 timeout" in rows
     assert "liar.example not asked +0.0 no vote: it lists the world" in rows
     assert "its name confirmed pool.example.org (like an access line's) 2h 5s -4.0 of pool.example.org" in rows
+
+
+def test_status_tells_which_dns_lists_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    answer = status_answer()
+    answer["dns"]["lists"] = [list_status("bl.example"), list_status("liar.example", why="it lists the world")]
+
+    rows = [" ".join(line.split()) for line in screen(show.status, answer).splitlines()]
+    assert "bl.example yes 40 31 2 1 of 12 2m ago" in rows
+    assert "liar.example no 40 31 2 1 of 12 2m ago it lists the world" in rows
+    assert any(row.startswith("DNS 99 questions, 5 without an answer, 2 beyond the budget") for row in rows)
+
+
+def test_without_anything_to_ask_the_dns_is_asked_nothing() -> None:
+    answer = status_answer()
+    answer["dns"] |= {"program": None, "lists": []}
+
+    assert "asked nothing" in screen(show.status, answer)
 
 
 def test_what_is_not_there_is_said() -> None:

@@ -14,6 +14,8 @@ from frontproxy.core.config_values import (
     Admin,
     Backend,
     Config,
+    Dns,
+    DnsListSettings,
     Geo,
     History,
     Learn,
@@ -22,6 +24,7 @@ from frontproxy.core.config_values import (
     NetworkEvidence,
     Points,
     Pool,
+    ReplyPoints,
     RouteSettings,
 )
 from frontproxy.core.mistakes import Mistake
@@ -32,6 +35,8 @@ __all__ = [
     "Backend",
     "Checked",
     "Config",
+    "Dns",
+    "DnsListSettings",
     "Geo",
     "History",
     "Learn",
@@ -40,6 +45,7 @@ __all__ = [
     "NetworkEvidence",
     "Points",
     "Pool",
+    "ReplyPoints",
     "RouteSettings",
     "effective",
     "parse",

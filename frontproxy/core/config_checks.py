@@ -1,8 +1,9 @@
-"""What only the whole configuration shows: names that lead nowhere, pools nobody reaches, rules that never hold."""
+"""What only the whole configuration shows: names that lead nowhere, pools nobody reaches, whom we trust."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from frontproxy.core.config_evidence_checks import check_evidence, check_rules
 from frontproxy.core.config_shapes import meant, shown
 from frontproxy.core.config_sheet import Sheet
 from frontproxy.core.config_values import Config, Pool, RouteSettings, TcpAddress
@@ -21,9 +22,8 @@ def check_whole(sheet: Sheet, config: Config) -> None:
     _check_reached(sheet, config, pools)
     _check_sockets(sheet, config)
     _check_trust(sheet, config)
-    _check_evidence(sheet, config)
-    for index, route in enumerate(config.routes):
-        _check_rule(sheet, ("route", index), route, config)
+    check_evidence(sheet, config)
+    check_rules(sheet, config)
 
 
 def _check_pools(sheet: Sheet, pools: Mapping[str, Pool]) -> None:
@@ -143,34 +143,3 @@ def _is_ours(server: TcpAddress, addresses: Iterable[TcpAddress]) -> bool:
 
 def _is_loopback(server: TcpAddress, port: int) -> bool:
     return server[1] == port and (server[0].startswith("127.") or server[0] == "::1")
-
-
-def _check_evidence(sheet: Sheet, config: Config) -> None:
-    names: set[str] = set()
-    for index, settings in enumerate(config.lists):
-        if settings.name in names:
-            what = f'there is another list "{settings.name}"'
-            sheet.mistake(("list", index, "name"), what, "give each list a name of its own")
-        names.add(settings.name)
-    if config.networks and not config.geo:
-        sheet.warn(("network",), "without a database nothing is known of ASN and country", "add [[geo]] with a file")
-    if config.points.returned >= config.listen.settled:
-        what = f"whoever returns after a 421 is a friend at once, as listen.settled is {config.listen.settled:g}"
-        sheet.warn(("points", "returned"), what, "write fewer points")
-
-
-def _check_rule(sheet: Sheet, here: KeyPath, route: RouteSettings, config: Config) -> None:
-    asked = route.rule.names if route.rule else frozenset()
-    if route.reply.startswith("5") and not asked & {"lists", "known"}:
-        what = "strangers may be refused for good on a guess"
-        sheet.warn((*here, "reply"), what, "ask for lists or known in its when, or reply with a 4xx code")
-    for name in sorted(asked & {"listed", "name", "domain"}):
-        sheet.warn((*here, "when"), f"{name} is always empty in this version", "leave it out")
-    for name in sorted(asked & {"asn", "country"}):
-        if not config.geo:
-            sheet.warn((*here, "when"), f"without a database {name} is never known", "add [[geo]] with a file")
-    known = {"stress": [pool.name for pool in config.pools], "lists": [settings.name for settings in config.lists]}
-    for name, member in sorted(route.rule.members if route.rule else ()):
-        if member not in known.get(name, [member]):
-            what = f"{shown(member)} is never in {name}"
-            sheet.warn((*here, "when"), what, meant(member, known[name], "there is nothing of that name"))

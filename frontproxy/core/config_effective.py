@@ -1,9 +1,19 @@
 """A configuration back as tables: every key with the value in force, as a file would say it."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from frontproxy.core.config_values import Config, Learn, ListSettings, NetworkEvidence, Pool, RouteSettings
+from frontproxy.core.config_values import (
+    Config,
+    Dns,
+    DnsListSettings,
+    Learn,
+    ListSettings,
+    NetworkEvidence,
+    Pool,
+    RouteSettings,
+)
 from frontproxy.core.durations import duration_text
 
 
@@ -17,15 +27,12 @@ def effective(config: Config) -> dict[str, Any]:
         "learn": _learn(config.learn),
         "pool": {pool.name: _pool(pool) for pool in config.pools},
         "smtpd": config.smtpd,
-        "points": {
-            "pregreet": _number(config.points.pregreet),
-            "returned": _number(config.points.returned),
-            "open_sessions": _number(config.points.open_sessions),
-            "rate": _number(config.points.rate),
-        },
+        "points": {field.name: _number(getattr(config.points, field.name)) for field in fields(config.points)},
         "list": [_list(settings) for settings in config.lists],
         "geo": [{"file": str(geo.file)} for geo in config.geo],
         "network": [_network(evidence) for evidence in config.networks],
+        "dns": _dns(config.dns),
+        "dnslist": [_dnslist(settings) for settings in config.dnslists],
         "route": [_route(route) for route in config.routes],
     }
     return {key: value for key, value in tables.items() if value != []}
@@ -44,6 +51,7 @@ def _listen(config: Config) -> dict[str, Any]:
         "pause": duration_text(listen.pause),
         "settled": _number(listen.settled),
         "drain_time": duration_text(listen.drain_time),
+        "teaser": listen.teaser,
     }
 
 
@@ -89,7 +97,23 @@ def _list(settings: ListSettings) -> dict[str, Any]:
 
 
 def _network(evidence: NetworkEvidence) -> dict[str, Any]:
-    return {"asn": list(evidence.asn), "country": list(evidence.country), "points": _number(evidence.points)}
+    table: dict[str, Any] = {"asn": list(evidence.asn), "country": list(evidence.country)}
+    table |= {"where": {field: list(values) for field, values in evidence.where}} if evidence.where else {}
+    return table | {"points": _number(evidence.points)}
+
+
+def _dns(dns: Dns) -> dict[str, Any]:
+    return {
+        "servers": [_address(host, port) for host, port in dns.servers],
+        "lookups_per_second": dns.lookups_per_second,
+        "names": dns.names,
+        "generic": list(dns.generic),
+    }
+
+
+def _dnslist(settings: DnsListSettings) -> dict[str, Any]:
+    replies = {reply.pattern.text: _number(reply.points) for reply in settings.replies}
+    return {"zone": settings.zone, "replies": replies}
 
 
 def _route(route: RouteSettings) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from frontproxy.core import config_terms as terms
-from frontproxy.core.config_later import LATER_FEEDS, read_later
+from frontproxy.core.config_dns import read_dns, read_dnslists
+from frontproxy.core.config_geo import read_geo, read_networks
+from frontproxy.core.config_later import LATER_FEEDS, note_later
 from frontproxy.core.config_routes import read_routes
 from frontproxy.core.config_shapes import (
     Shape,
@@ -33,12 +35,10 @@ from frontproxy.core.config_values import (
     Admin,
     Backend,
     Config,
-    Geo,
     History,
     Learn,
     Listen,
     ListSettings,
-    NetworkEvidence,
     Points,
     Pool,
     default_smtpd,
@@ -55,6 +55,7 @@ _LISTEN: Final[Mapping[str, Shape]] = {
     "pause": duration(0, 240),  # RFC 5321 section 4.5.3.2.1: a client waits five minutes for the greeting
     "settled": number(1, 100),  # strangers stand at 0 and must never be friends
     "drain_time": duration(0, DAY),
+    "teaser": terms.teaser,
 }
 _ADMIN: Final[Mapping[str, Shape]] = {"socket": path, "group": text}
 _HISTORY: Final[Mapping[str, Shape]] = {
@@ -81,17 +82,16 @@ _POINTS: Final[Mapping[str, Shape]] = {
     "returned": number(0, 100),
     "open_sessions": number(-100, 0),
     "rate": number(-100, 0),
+    "name_confirmed": number(0, 100),
+    "name_unconfirmed": number(-100, 0),
+    "name_missing": number(-100, 0),
+    "name_access": number(-100, 0),
 }
 _LIST: Final[Mapping[str, Shape]] = {
     "name": name,
     "kind": one_of("points", "deny", "own", "relay", "probe", "forwarder"),
     "file": path,
     "networks": array_of(terms.network),
-    "points": _WEIGHT,
-}
-_NETWORK: Final[Mapping[str, Shape]] = {
-    "asn": array_of(whole(1, 4_294_967_295)),
-    "country": array_of(terms.country),
     "points": _WEIGHT,
 }
 
@@ -115,7 +115,6 @@ _DECIDING: Final = ("deny", "own", "relay", "probe")
 def read_config(sheet: Sheet, data: dict[str, Any], folder: Path) -> Config:
     """All of a file; what is wrong is noted in the sheet, and its default stands in."""
     found = sheet.read((), data, _SECTIONS)
-    read_later(sheet, data)
     pools = _pools(sheet, found["pool"], folder) if "pool" in found else POOLS
     return Config(
         mode=found.get("mode", "enforce"),
@@ -127,8 +126,10 @@ def read_config(sheet: Sheet, data: dict[str, Any], folder: Path) -> Config:
         smtpd=_smtpd(sheet, found["smtpd"]) if "smtpd" in found else default_smtpd(),
         points=Points(**sheet.read(("points",), found.get("points", {}), _POINTS)),
         lists=_lists(sheet, found.get("list", []), folder),
-        geo=_geo(sheet, found.get("geo", []), folder),
-        networks=_networks(sheet, found.get("network", [])),
+        geo=read_geo(sheet, found.get("geo", []), folder),
+        networks=read_networks(sheet, found.get("network", [])),
+        dns=read_dns(sheet, found.get("dns", {})),
+        dnslists=read_dnslists(sheet, found.get("dnslist", [])),
         routes=read_routes(sheet, found["route"]) if "route" in found else ROUTES,
     )
 
@@ -155,6 +156,7 @@ def _history(sheet: Sheet, table: Any, folder: Path) -> History:
 
 def _learn(sheet: Sheet, table: Any, folder: Path) -> Learn:
     values = sheet.read(("learn",), table, {**_LEARN, **LATER_FEEDS})
+    note_later(sheet, table)
     learn = Learn(**{key: values[key] for key in values if key in _LEARN})
     milter = folder / learn.milter if isinstance(learn.milter, Path) else learn.milter
     return replace(learn, report=folder / learn.report, milter=milter)
@@ -214,18 +216,3 @@ def _check_points(sheet: Sheet, here: KeyPath, table: dict[str, Any]) -> None:
     if kind in _DECIDING and "points" in table:
         remedy = 'remove the points, or make it kind = "points"'
         sheet.mistake((*here, "points"), f'a list of kind "{kind}" decides without a score', remedy)
-
-
-def _geo(sheet: Sheet, tables: Any, folder: Path) -> tuple[Geo, ...]:
-    read = [sheet.read(here, table, {"file": path}, needed=("file",)) for here, table in sheet.tables(("geo",), tables)]
-    return tuple(Geo(folder / values["file"]) for values in read if values)
-
-
-def _networks(sheet: Sheet, tables: Any) -> tuple[NetworkEvidence, ...]:
-    networks = []
-    for here, table in sheet.tables(("network",), tables):
-        values = sheet.read(here, table, _NETWORK, needed=("points",))
-        if not table.get("asn") and not table.get("country"):
-            sheet.mistake(here, "this matches no network", 'add asn = [64500] or country = ["DE"]')
-        networks.append(NetworkEvidence(**{"asn": (), "country": (), "points": 0.0, **values}))
-    return tuple(networks)

@@ -15,6 +15,7 @@ _NETWORK: Final = re.compile(r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?")
 _REPLY: Final = re.compile(r"([45])[0-5][0-9] ([45])\.[0-9]{1,3}\.[0-9]{1,3} [ -~]*[!-~]")
 _LONGEST_REPLY: Final = 510
 """RFC 5321 section 4.5.3.1.5: 512 octets with CR and LF."""
+_TEASER: Final = re.compile(r"[ -~]{0,200}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _TCP: Final = re.compile(r"([^?]*)(?:\?proxy=(v1|v2|none))?")
 SYSTEMD: Final = "systemd"
@@ -56,6 +57,19 @@ def _with_port(value: Any) -> TcpAddress:
     if port == 0:
         raise Wrong((f"{shown(value)} has no port that another program could know", "write a port from 1 to 65535"))
     return host, port
+
+
+def resolver(value: Any) -> TcpAddress:
+    """A DNS server: "192.0.2.53", "2001:db8::53", "127.0.0.1:5353" or "[::1]:5353"; the port is 53 if none is named."""
+    if _HOST_AND_PORT.fullmatch(text(value)):
+        return _with_port(value)
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        packed = pack(bare.replace("%", " "))  # a scope would be lost
+    except AddressError:
+        remedy = 'write "192.0.2.53", or with a port "127.0.0.1:5353" (an address, not a name)'
+        raise Wrong((f"{shown(value)} is not a DNS server", remedy)) from None
+    return unpack(packed), 53
 
 
 def network(value: Any) -> str:
@@ -111,6 +125,16 @@ def reply(value: Any) -> str:
     if len(value) > _LONGEST_REPLY:
         raise Wrong((f"the reply has {len(value)} octets", f"write at most {_LONGEST_REPLY} (RFC 5321)"))
     return str(value)
+
+
+def teaser(value: Any) -> str:
+    """What follows "220-" in a line before the greeting; empty for no such line."""
+    if not isinstance(value, str) or not _TEASER.fullmatch(value):
+        remedy = 'write one line of at most 200 ASCII characters, such as "mx.example.com"'
+        raise Wrong((f"{shown(value)} cannot be said to a client", remedy))
+    if value.startswith("220"):
+        raise Wrong((f"{shown(value)} has the code of the reply in it", "leave it out; 220- is put before the text"))
+    return value
 
 
 def rule(value: Any) -> Rule:

@@ -4,15 +4,19 @@ Durations are seconds, points and scores are decibans. Once parsed, every path i
 are resolved against the folder of the file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from frontproxy.core.reply_pattern import ReplyPattern
 from frontproxy.core.rules import Rule, compile_rule
 
 Mode = Literal["enforce", "observe"]
 TcpAddress = tuple[str, int]
 """Host (an IP address) and port."""
+FieldValue = str | int | float | bool
+"""What a field of a MaxMind database may be compared with."""
 ListKind = Literal["points", "deny", "own", "relay", "probe", "forwarder"]
 
 DAY: Final = 86400.0
@@ -37,6 +41,8 @@ class Listen:
     settled: float = 5.0
     """At or above this score a client is a friend."""
     drain_time: float = 30.0
+    teaser: str = ""
+    """What a stranger hears while it is observed, after "220-"; empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,12 @@ class Points:
     """For each open session of a client beyond ten; together with `rate` never below -4."""
     rate: float = -0.1
     """For each connection of a client within a minute beyond sixty."""
+    name_confirmed: float = 0.5
+    """The client's name leads back to it; with a neighbourhood's limit of 4 still less than a friend."""
+    name_unconfirmed: float = -1.0
+    name_missing: float = -3.0
+    name_access: float = -4.0
+    """Instead of `name_confirmed`: the confirmed name looks like that of an access line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +152,56 @@ class Geo:
 
 @dataclass(frozen=True, slots=True)
 class NetworkEvidence:
-    """One `[[network]]`: points for clients of any of these ASNs or countries."""
+    """One `[[network]]`: points for clients of any of these ASNs or countries, or of whom a database says this."""
 
     asn: tuple[int, ...]
     country: tuple[str, ...]
     points: float
+    where: tuple[tuple[str, tuple[FieldValue, ...]], ...] = ()
+    """Fields of any `[[geo]]` database, "traits.user_type", each with the values of which one must be equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """`[dns]`: whom to ask about names and DNS lists, and how much."""
+
+    servers: tuple[TcpAddress, ...] = ()
+    """Resolvers; none for those of resolv.conf."""
+    lookups_per_second: int = 200
+    names: bool = True
+    """Look up the names of strangers."""
+    generic: tuple[str, ...] = ()
+    """Registrable domains that are no provider, beside those we know; in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyPoints:
+    """What some replies of a DNS list are worth."""
+
+    pattern: ReplyPattern
+    points: float
+
+    @property
+    def weight(self) -> tuple[float, float]:
+        """Of several that match, the one of the largest weight counts: the most points, of equals those against."""
+        return abs(self.points), -self.points
+
+
+@dataclass(frozen=True, slots=True)
+class DnsListSettings:
+    """One `[[dnslist]]`: a list to ask about strangers, block list or allow list."""
+
+    zone: str
+    """In lower case, without a dot at its end."""
+    replies: tuple[ReplyPoints, ...]
+
+    def worth(self, codes: Sequence[str]) -> float | None:
+        """The points of a listing with these replies; None if none of them is meant.
+
+        The replies of one list are correlated, so they are not summed: the weightiest counts.
+        """
+        found = [reply for reply in self.replies if any(map(reply.pattern.matches, codes))]
+        return max(found, key=lambda reply: reply.weight).points if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +266,6 @@ class Config:
     lists: tuple[ListSettings, ...] = ()
     geo: tuple[Geo, ...] = ()
     networks: tuple[NetworkEvidence, ...] = ()
+    dns: Dns = Dns()
+    dnslists: tuple[DnsListSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = ROUTES

@@ -4,10 +4,14 @@ Who observes turns the world into values (`frontproxy/observe`, `frontproxy/memo
 reasons. An observer that failed contributes nothing.
 """
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from frontproxy.core.config import ListSettings, NetworkEvidence, Points
+from frontproxy.core.config_values import FieldValue
 from frontproxy.core.verdict import Reason
 
 DECIDING = frozenset({"deny", "own", "relay", "probe"})
@@ -19,6 +23,10 @@ MANY_A_MINUTE = 60.0
 """Connections of one client in a minute that cost nothing."""
 CENSUS_LIMIT = 4.0
 """What many sessions and a high rate can cost together: less than what makes a friend of long standing."""
+
+_NO_FIELDS: Mapping[str, FieldValue] = MappingProxyType({})
+_NO_LABEL = re.compile(r"[^A-Za-z0-9.=/+@_-]")
+_LABEL_LIMIT = 80
 
 
 class Listed(NamedTuple):
@@ -41,6 +49,11 @@ class Evidence(NamedTuple):
     country: str = ""
     open_sessions: int = 0
     rate: float = 0.0
+    listed: tuple[str, ...] = ()
+    name: str = ""
+    domain: str = ""
+    own: float = 0.0
+    """Points of the client's own good record alone."""
 
     @property
     def score(self) -> float:
@@ -73,15 +86,43 @@ def _from_list(settings: ListSettings) -> Reason:
     return Reason(name, settings.points, f"on your list {settings.name}")
 
 
-def from_place(asn: int, country: str, networks: Sequence[NetworkEvidence]) -> tuple[Reason, ...]:
-    """What the operator thinks of the client's ASN or country."""
+def from_place(
+    asn: int, country: str, networks: Sequence[NetworkEvidence], fields: Mapping[str, FieldValue] = _NO_FIELDS
+) -> tuple[Reason, ...]:
+    """What the operator thinks of the client's ASN, its country, or what else databases say: a reason for each entry.
+
+    `fields` are the latter, by path. A value is printed as the operator wrote it, never as a database has it.
+    """
     reasons: tuple[Reason, ...] = ()
     for network in networks:
         if asn and asn in network.asn:
             reasons += (Reason(f"asn:{asn}", network.points, f"its network is AS{asn}"),)
         elif country and country in network.country:
             reasons += (Reason(f"country:{country}", network.points, f"its network is in {country}"),)
+        elif network.where and (said := _said(network.where, fields)):
+            reasons += (_from_field(*said, network.points),)
     return reasons
+
+
+def _from_field(path: str, value: FieldValue, points: float) -> Reason:
+    """The name is a label, easily searched for in a log; the text has the value as TOML writes it."""
+    written = json.dumps(value)
+    label = _NO_LABEL.sub("_", f"{path}={value if isinstance(value, str) else written}")
+    shown = written if len(written) <= _LABEL_LIMIT else f"{written[:_LABEL_LIMIT]}..."
+    return Reason(f"geo:{label[:_LABEL_LIMIT]}", points, f"a database says of its network: {path} is {shown}")
+
+
+def _said(
+    where: Sequence[tuple[str, Sequence[FieldValue]]], fields: Mapping[str, FieldValue]
+) -> tuple[str, FieldValue] | None:
+    """The first of these fields that has one of its values, and which."""
+    for path, values in where:
+        if (found := fields.get(path)) is not None:
+            for value in values:
+                # True is 1 in Python; to an operator a yes is no number.
+                if value == found and isinstance(value, bool) is isinstance(found, bool):
+                    return path, value
+    return None
 
 
 def from_census(open_sessions: int, rate: float, points: Points) -> tuple[Reason, ...]:

@@ -53,6 +53,7 @@ def judge(evidence: Evidence, config: Config, *, pin: Pin | None, weather: Weath
         pinned=pin.network if pin else "",
         standing=standing,
         learning=_learning(evidence),
+        is_vouched_for=evidence.own >= config.listen.settled,
     )
 
 
@@ -133,11 +134,11 @@ def _facts(evidence: Evidence, score: float, standing: str, weather: Weather) ->
         "stress": weather.stress,
         "early": evidence.early,
         "lists": tuple([listed.settings.name for listed in evidence.lists]),
-        "listed": (),
+        "listed": evidence.listed,
         "asn": evidence.asn,
         "country": evidence.country,
-        "name": "",
-        "domain": "",
+        "name": evidence.name,
+        "domain": evidence.domain,
         "client": evidence.address,
         "open_sessions": evidence.open_sessions,
         "rate": evidence.rate,

@@ -40,6 +40,8 @@ class Verdict(NamedTuple):
     """In observe mode: the route that the rules have picked, and that it does not take."""
     learning: Literal["full", "forwarder", "none"] = "full"
     """How its outcomes become history: not at all for lists of kind own, relay and probe."""
+    is_vouched_for: bool = False
+    """What we know of it ourselves makes it a friend, whatever others say."""
 
     @property
     def is_welcome(self) -> bool:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from frontproxy.core.history import ClientRecord, Forgetting, aged
-from frontproxy.memory.table import CLIENT, Order, Record, Table, unpack
+from frontproxy.core.history import ClientRecord
+from frontproxy.core.level import Forgetting, aged
+from frontproxy.memory.rows import CLIENT, Record, unpack
+from frontproxy.memory.table import Order, Table
 
 COUNT_LIMIT = 1000
 """The most clients that can be asked for."""

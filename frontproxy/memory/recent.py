@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from math import inf
 
-from frontproxy.core.history import ClientRecord
-from frontproxy.memory.table import Record
+from frontproxy.memory.rows import Record, level_of
 
 _SAMPLE = 64  # records that are compared when room must be made
 _DROPPED = 16  # how many of them go
@@ -99,5 +98,5 @@ class Recent:
 def _worth(record: Record | None) -> float:
     if record is None:
         return inf  # an operator's word
-    level = record.own if isinstance(record, ClientRecord) else record
+    level = level_of(record)
     return level.good + level.bad

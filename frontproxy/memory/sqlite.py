@@ -10,15 +10,18 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self, cast
+from typing import Protocol, Self, cast
 
 import trio
 
-from frontproxy.core.history import ClientRecord, Forgetting, Level
+from frontproxy.core.history import ClientRecord, Keys, KnownName, Recalled, name_in_force
+from frontproxy.core.level import Forgetting, Level
+from frontproxy.core.provider import ProviderRecord
 from frontproxy.memory import repair
 from frontproxy.memory.ranking import rank
 from frontproxy.memory.recent import ABSENT, Absent, Recent
-from frontproxy.memory.table import ASN, CLIENT, NETWORK, Order, Record, unpack
+from frontproxy.memory.rows import ASN, CLIENT, NETWORK, PROVIDER, Record, provider_key, unpack
+from frontproxy.memory.table import Order
 from frontproxy.memory.upkeep import TROUBLES, Upkeep
 
 _READ_LIMIT = 50_000  # records in memory because they were read lately
@@ -33,15 +36,6 @@ class Log(Protocol):
     """Where events go; must not block."""
 
     def __call__(self, event: str, /, **values: object) -> None: ...
-
-
-class Keys(NamedTuple):
-    """What history knows a client by (see `core.address`)."""
-
-    client: bytes
-    network: bytes
-    asn: int
-    """0 if unknown."""
 
 
 class HistoryFile:
@@ -75,7 +69,7 @@ class HistoryFile:
 
         Raises nothing for a file that is damaged, newer or out of reach: see `troubles`, which are logged too.
         """
-        opened = repair.open_soundly(path, now=clock())
+        opened = repair.open_soundly(path, now=clock(), tell=lambda text: log("history", state="migration", text=text))
         history = cls(opened, limit=limit, forgetting=forgetting, clock=clock, log=log)
         for trouble in history.current_troubles():
             log("history", state="trouble", text=trouble)
@@ -92,27 +86,36 @@ class HistoryFile:
             self._table.close()
         self._table = self._upkeep = None
 
-    def recall(self, keys: Keys) -> tuple[ClientRecord | None, Level | None, Level | None]:
-        """What is known about a client, its network and its ASN; None for what is not. A read error is no evidence."""
-        row_keys = client, network, asn = _row_keys(keys)
-        find = self._recent.find
-        records = [find(client), find(network), find(asn) if asn else None]
+    def recall(self, keys: Keys, *, heard: KnownName | None = None, now: float | None = None) -> Recalled:
+        """What is known about a client and around it; a read error is no evidence.
+
+        `heard` is the name the DNS has just told; without one the name remembered serves if it holds at `now`, or, with
+        no `now`, however old it is.
+        """
+        row_keys = _row_keys(keys)
+        records = [self._recent.find(key) if key else None for key in row_keys]
         if ABSENT in records:
             records = self._read(row_keys, records)
-        return cast("tuple[ClientRecord | None, Level | None, Level | None]", tuple(records))
+        client, network, asn = cast("tuple[ClientRecord | None, Level | None, Level | None]", records)
+        name = name_in_force(client, heard, now)
+        provider = self._recall_provider(keys.asn, name.domain) if name and name.domain else None
+        return Recalled(keys, name, client, network, provider, asn)
 
-    def remember(self, keys: Keys, client: ClientRecord, network: Level, asn: Level | None) -> None:
+    def remember(self, learned: Recalled) -> None:
         """Take what `core.history.learn` returned; the next flush writes it."""
-        for key, record in zip(_row_keys(keys), (client, network, asn), strict=True):
+        records = (learned.client, learned.network, learned.asn)
+        for key, record in zip(_row_keys(learned.keys), records, strict=True):
             if key and record:
                 self._recent.put(key, record)
+        if learned.provider:
+            self._recent.put(provider_key(learned.keys.asn, learned.domain), learned.provider)
 
     def forget(self, client: bytes) -> bool:
         """Forget a client, though not what its network learned from it; tells whether it was known."""
         key = CLIENT + client
         known = self._recent.find(key)
         if known is ABSENT:
-            known = self._read([key, None, None], [ABSENT, None, None])[0]
+            (known,) = self._read([key], [ABSENT])
         self._recent.put(key, None)
         return known is not None
 
@@ -148,6 +151,7 @@ class HistoryFile:
             "file": str(upkeep.path) if upkeep else None,
             "clients": upkeep.rows[CLIENT] if upkeep else 0,
             "networks": upkeep.rows[NETWORK] if upkeep else 0,
+            "providers": upkeep.rows[PROVIDER] if upkeep else 0,
             "asns": upkeep.rows[ASN] if upkeep else 0,
             "unwritten": len(self._recent),
             "dropped": self._recent.dropped,
@@ -214,6 +218,13 @@ class HistoryFile:
                     self._recent.written()
                     self._upkeep.gained(gained)
                     self._note_success()
+
+    def _recall_provider(self, asn: int, domain: str) -> ProviderRecord | None:
+        key = provider_key(asn, domain)
+        record = self._recent.find(key)
+        if record is ABSENT:
+            (record,) = self._read([key], [ABSENT])
+        return cast("ProviderRecord | None", record)
 
     def _read(
         self, keys: Sequence[bytes | None], records: list[Record | Absent | None]

@@ -1,45 +1,35 @@
-"""The one table of the history file: how records are packed into rows, and every SQL statement about them.
+"""The one table of the history file: every SQL statement about it. All calls block.
 
-A row's key is a byte for the level and the packed client, network or ASN. What eviction and ranking compare stands in
-columns of its own; the client's shares in its network and its ASN are packed into one. All calls block.
+What eviction and ranking compare stands in columns of its own; how records become rows is `rows`.
 """
 
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from math import inf
 from pathlib import Path
-from struct import Struct
 from typing import Literal
 
-from frontproxy.core.history import NOTHING, ClientRecord, Forgetting, Level
+from frontproxy.core.level import Forgetting
+from frontproxy.memory.rows import CLIENT, LEVELS, Record, Row, packed
 
 APPLICATION = 0x66707879
 """Marks the file as ours (PRAGMA application_id): "fpxy"."""
 
-VERSION = 1
+VERSION = 2
 """The schema this code writes (PRAGMA user_version)."""
-
-CLIENT, NETWORK, ASN = b"c", b"n", b"s"
-LEVELS = (CLIENT, NETWORK, ASN)
 
 Order = Literal["least", "best", "worst", "busiest"]
 """By present evidence, least first; by present odds of a good session; by all evidence ever seen."""
 
-Record = ClientRecord | Level
-Row = tuple[bytes, float, float, float, float, bytes | None]
-"""Key, t, n, good, bad, shares."""
-
 _JOURNAL_LIMIT = 32 << 20  # bytes; a write-ahead log that grew beyond (a copy was being made) is cut back to this
 _BUSY_TIMEOUT = 5.0  # seconds a writer waits for another process, such as `learn`
-_SHARES = Struct("<dddd dddd d")  # t, n, good, bad of the network's share and of the ASN's; spent
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS history (key BLOB PRIMARY KEY, t REAL NOT NULL, n REAL NOT NULL, good REAL NOT NULL,"
-    " bad REAL NOT NULL, shares BLOB) WITHOUT ROWID"
+    " bad REAL NOT NULL, more BLOB) WITHOUT ROWID"
 )
-_READ_ONE = "SELECT key, t, n, good, bad, shares FROM history WHERE key = ?"
+_READ_ONE = "SELECT key, t, n, good, bad, more FROM history WHERE key = ?"
 _READ = " UNION ALL ".join([_READ_ONE] * 3)  # faster than `IN`, which builds a table of its operands first
-_UPDATE = "UPDATE history SET t = ?2, n = ?3, good = ?4, bad = ?5, shares = ?6 WHERE key = ?1"
+_UPDATE = "UPDATE history SET t = ?2, n = ?3, good = ?4, bad = ?5, more = ?6 WHERE key = ?1"
 _INSERT = "INSERT OR IGNORE INTO history VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM history WHERE key = ?"
 _EVICT = "DELETE FROM history WHERE key = ? AND t = ?"
@@ -53,7 +43,7 @@ _CHOOSE = """
     present AS (
         SELECT *, good * (1.0 - 0.5 * (x - CAST(x AS INTEGER))) / (1 << min(CAST(x AS INTEGER), 62)) AS g,
             bad * (1.0 - 0.5 * (y - CAST(y AS INTEGER))) / (1 << min(CAST(y AS INTEGER), 62)) AS b FROM aged)
-    SELECT key, t, n, good, bad, shares FROM present
+    SELECT key, t, n, good, bad, more FROM present
     ORDER BY CASE :order
         WHEN 'least' THEN g + b WHEN 'best' THEN -(g + 1) / (b + 1) WHEN 'worst' THEN (g + 1) / (b + 1) ELSE -n END
     LIMIT :count
@@ -87,8 +77,8 @@ class Table:
             self._writer.close()
 
     def read(self, keys: Sequence[bytes | None]) -> dict[bytes, Row]:
-        """The rows of three keys, in one query; a key that is None has none."""
-        return {row[0]: row for row in self._reader.execute(_READ, keys).fetchall()}
+        """The rows of one key or of three, in one query; a key that is None has none."""
+        return {row[0]: row for row in self._reader.execute(_READ if len(keys) > 1 else _READ_ONE, keys).fetchall()}
 
     def write(
         self, records: Mapping[bytes, Record | None], evicted: Sequence[tuple[bytes, float]] = ()
@@ -145,7 +135,7 @@ def _connections(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
 
 def _put(writer: sqlite3.Connection, level: bytes, records: Mapping[bytes, Record | None]) -> int:
     """Write the records of one level; the rows it has gained."""
-    rows = [_packed(key, record) for key, record in records.items() if record is not None and key[:1] == level]
+    rows = [packed(key, record) for key, record in records.items() if record is not None and key[:1] == level]
     rows.sort()  # neighbours share pages
     updated = writer.executemany(_UPDATE, rows).rowcount if rows else 0
     return 0 if updated == len(rows) else writer.executemany(_INSERT, rows).rowcount
@@ -156,36 +146,6 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     reader = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     reader.execute("PRAGMA query_only = 1")
     return reader
-
-
-def unpack(row: Row) -> Record:
-    """The record in a row; shares that are not as we write them are none."""
-    own = _checked(*row[1:5])
-    if row[0][:1] != CLIENT:
-        return own
-    shares = row[5]
-    if shares is None or len(shares) != _SHARES.size:
-        return ClientRecord(own, NOTHING, NOTHING, 0.0)
-    numbers = _SHARES.unpack(shares)
-    return ClientRecord(own, _checked(*numbers[:4]), _checked(*numbers[4:8]), numbers[8])
-
-
-def _packed(key: bytes, record: Record) -> Row:
-    if isinstance(record, Level):
-        return (key, *_numbers(record), None)
-    shares = _SHARES.pack(*_numbers(record.network_share), *_numbers(record.asn_share), record.spent)
-    return (key, *_numbers(record.own), shares)
-
-
-def _checked(t: float, n: float, good: float, bad: float) -> Level:
-    """A level as it was written; numbers that we cannot have written (a rotten disk) say nothing."""
-    if 0.0 <= n < inf and 0.0 <= good <= n and 0.0 <= bad <= n and 0.0 <= t < inf:
-        return Level(t, n, good, bad)
-    return NOTHING
-
-
-def _numbers(level: Level) -> tuple[float, float, float, float]:
-    return level.t, level.n, level.good, level.bad
 
 
 def _end_of(level: bytes) -> bytes:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import trio
 
-from frontproxy.core.history import Forgetting
-from frontproxy.memory import repair
-from frontproxy.memory.table import LEVELS, Table
+from frontproxy.core.level import Forgetting
+from frontproxy.memory.copies import copied_at, copy_path, write_copy
+from frontproxy.memory.rows import LEVELS
+from frontproxy.memory.soundness import Damaged
+from frontproxy.memory.table import Table
 
 _AT_ONCE = 5000  # rows deleted in one transaction, so that a write stays short
 _CHOSEN = 50_000  # rows chosen in one pass, so that a limit that was lowered does not fill the memory
@@ -38,7 +40,7 @@ class Upkeep:
         self._identity = _identity(kept.path)
         self.rows = dict.fromkeys(LEVELS, 0)
         """How many rows each level has on disk."""
-        self.last_copy = repair.copied_at(kept.path)
+        self.last_copy = copied_at(kept.path)
         """When the last good copy was made, in seconds since 1970; None if there is none."""
 
     def is_in_place(self) -> bool:
@@ -81,7 +83,7 @@ class Upkeep:
     async def copy_if_due(self) -> bool:
         """Write the daily copy if it is time, and tell whether it was; one that failed is tried again after an hour.
 
-        Raises sqlite3.Error, OSError or repair.Damaged; the last good copy is then still there.
+        Raises sqlite3.Error, OSError or soundness.Damaged; the last good copy is then still there.
         """
         now = self._clock()
         if (
@@ -91,7 +93,7 @@ class Upkeep:
         ):
             return False
         self._copy_tried = now
-        await trio.to_thread.run_sync(repair.write_copy, self._table.path, limiter=self._limiter)
+        await trio.to_thread.run_sync(write_copy, self.path, copy_path(self.path), limiter=self._limiter)
         self.last_copy = now
         return True
 
@@ -104,5 +106,5 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-TROUBLES = (sqlite3.Error, OSError, repair.Damaged)
+TROUBLES = (sqlite3.Error, OSError, Damaged)
 """What `doom` and `copy_if_due` raise."""

@@ -20,6 +20,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -70,16 +72,14 @@ class PhaseBar:
 def main() -> None:
     """Every system with every number of strangers; then the table, the results as JSON, the plot."""
     options = _options()
-    if os.geteuid() != 0 or find("postfix") is None or find("haproxy") is None:
-        sys.exit("the flood needs root, Postfix and HAProxy: python -m tests.real.install")
-    _allow_descriptors()
+    prepare()
     wanted = [(name, strangers) for strangers in options.strangers for name in options.systems]
     runs = []
     with Progress(TextColumn("{task.description:56}"), BarColumn(), TimeElapsedColumn()) as progress:
         whole = progress.add_task("the flood", total=len(wanted))
         for name, strangers in wanted:
             bar = PhaseBar(progress, f"  {name}, {strangers} strangers")
-            runs.append(run(name, strangers, options.seconds, bar))
+            runs.append(run(name, SYSTEMS[name](), strangers, options.seconds, bar))
             bar.close()
             progress.advance(whole)
     console = Console()
@@ -91,15 +91,31 @@ def main() -> None:
         flood_plot.draw(runs, flood_plot.PLOT)
 
 
-def run(name: str, strangers: int, seconds: int, bar: PhaseBar) -> Run:
-    """One system from its start to its end."""
+def prepare() -> None:
+    """End the program if this machine cannot have a flood; else let us open what one takes."""
+    if os.geteuid() != 0 or find("postfix") is None or find("haproxy") is None:
+        sys.exit("the flood needs root, Postfix and HAProxy: python -m tests.real.install")
+    _allow_descriptors()
+
+
+def run(
+    name: str,
+    system: AbstractContextManager[int],
+    strangers: int,
+    seconds: int,
+    bar: PhaseBar,
+    *,
+    before_flood: Callable[[], object] = lambda: None,
+) -> Run:
+    """One system from its start to its end. `before_flood` is called when the calm is over."""
     bar.begin("starts", None)
-    with SYSTEMS[name]() as port:
+    with system as port:
         bar.begin("clients become known", None)
         becoming = known_clients(port, "become", MESSAGES, bar)
         time.sleep(SETTLING)
         bar.begin("calm", CALM)
         calm = known_clients(port, "steady", CALM, bar)
+        before_flood()
         bar.begin("flood", seconds)
         began = time.monotonic()
         flooded, told = flood(port, strangers, seconds, bar)

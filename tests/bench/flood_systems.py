@@ -84,8 +84,8 @@ def behind_haproxy() -> Iterator[int]:
 
 
 @contextmanager
-def behind_frontproxy() -> Iterator[int]:
-    """Postfix with frontproxy in front."""
+def behind_frontproxy(more: str = "") -> Iterator[int]:
+    """Postfix with frontproxy in front; `more` are further lines of its configuration."""
     hostile = _PROCESSES - _NICE
     services = passed("nice", _NICE), passed("hostile", hostile)
     with TemporaryDirectory(prefix="fp-") as name, Postfix(*services, main=_MILTERS) as postfix:
@@ -96,7 +96,7 @@ def behind_frontproxy() -> Iterator[int]:
             hostile=postfix.pass_path("hostile"),
             hostile_places=hostile,
         )
-        house = House(Path(name), config).start()
+        house = House(Path(name), config + more).start()
         try:
             yield house.port
         finally:

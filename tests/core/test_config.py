@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.config import Backend, Checked, Config, Geo, ListSettings, NetworkEvidence, parse
+from frontproxy.core.config import (
+    Backend,
+    Checked,
+    Config,
+    DnsListSettings,
+    Geo,
+    ListSettings,
+    NetworkEvidence,
+    ReplyPoints,
+    parse,
+)
+from frontproxy.core.reply_pattern import parse_pattern
 
 FOLDER = Path("/etc/frontproxy")
 SHIPPED = Path(__file__).parents[2] / "config.toml"
@@ -49,7 +60,15 @@ def test_the_examples_of_the_shipped_file_work_when_uncommented() -> None:
     assert (checked.mistakes, checked.warnings) == ([], [])
     assert [settings.name for settings in checked.config.lists] == ["partners"]
     assert checked.config.geo == (Geo(FOLDER / "asn.mmdb"),)
-    assert checked.config.networks == (NetworkEvidence(asn=(64500,), country=("ZZ",), points=-3.0),)
+    assert checked.config.networks == (
+        NetworkEvidence(
+            asn=(64500,),
+            country=("ZZ",),
+            points=-3.0,
+            where=(("traits.user_type", ("residential", "cellular")), ("traits.is_anonymous_proxy", (True,))),
+        ),
+    )
+    assert [settings.zone for settings in checked.config.dnslists] == ["zen.spamhaus.org", "list.dnswl.org"]
     assert checked.config.smtpd["error_sleep_time"] == "1s"
 
 
@@ -175,6 +194,113 @@ def test_a_socket_may_have_the_107_octets_that_the_kernel_takes() -> None:
         assert len(check(f'[admin]\nsocket = "{path}"').mistakes) == mistakes
 
 
+def replies(**points: float) -> tuple[ReplyPoints, ...]:
+    """127.0.0.2 by the keyword `n2`, and so on."""
+    return tuple(ReplyPoints(parse_pattern(f"127.0.0.{key[1:]}"), worth) for key, worth in points.items())
+
+
+def test_a_resolver_may_have_a_port_and_domains_get_their_usual_spelling() -> None:
+    config = check(
+        '[dns]\nservers = ["127.0.0.1:5353", "192.0.2.53", "[::1]:5353", "2001:DB8::53", "[2001:db8::54]"]\n'
+        'generic = ["Example.COM"]\n'
+        '[[dnslist]]\nzone = "BL.Example.com"\nreplies = { "127.0.0.2" = -25 }'
+    ).config
+
+    assert config.dns.servers == (
+        ("127.0.0.1", 5353),
+        ("192.0.2.53", 53),
+        ("::1", 5353),
+        ("2001:db8::53", 53),
+        ("2001:db8::54", 53),
+    )
+    assert config.dns.generic == ("example.com",)
+    assert config.dnslists == (DnsListSettings("bl.example.com", replies(n2=-25.0)),)
+
+
+def test_a_zone_leaves_room_for_an_ipv6_address_in_a_query() -> None:
+    for length, mistakes in ((189, 0), (190, 1)):
+        zone = ("label." * 40)[: length - len("example.com") - 1].rstrip(".").ljust(length - 12, "x") + ".example.com"
+        assert len(zone) == length
+        assert len(check(f'[[dnslist]]\nzone = "{zone}"\nreplies = {{ "127.0.0.2" = -25 }}').mistakes) == mistakes
+
+
+@pytest.mark.parametrize(
+    "zone", ["example.com", "_dnsbl.example.com", "key-1.zen.example.net", "xn--p1ai.example", "0.x1"]
+)
+def test_a_zone_is_a_domain_of_two_labels_or_more(zone: str) -> None:
+    assert check(f'[[dnslist]]\nzone = "{zone}"\nreplies = {{ "127.0.0.2" = -25 }}').mistakes == []
+
+
+@pytest.mark.parametrize(
+    "zone", ["", "example", "127.0.0.2", "a..b", ".example.com", "a b.example", "é.example", "x" * 64 + ".de"]
+)
+def test_anything_else_is_no_zone(zone: str) -> None:
+    assert len(check(f'[[dnslist]]\nzone = "{zone}"\nreplies = {{ "127.0.0.2" = -25 }}').mistakes) == 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "points"),
+    [
+        ([], None),
+        (["127.0.0.9"], None),
+        (["127.0.0.2"], -25.0),
+        (["127.0.0.2", "127.0.0.3"], -25.0),
+        (["127.0.0.3", "127.0.0.9"], 3.0),
+        (["127.0.0.4"], 0.0),
+        (["127.0.0.4", "127.0.0.5"], -3.0),
+        (["127.0.0.3", "127.0.0.5"], -3.0),
+        (["127.0.0.5", "127.0.0.6"], 4.0),
+    ],
+)
+def test_of_several_replies_of_a_list_the_weightiest_counts(codes: list[str], points: float | None) -> None:
+    assert DnsListSettings("bl.example.com", replies(n2=-25.0, n3=3.0, n4=0.0, n5=-3.0, n6=4.0)).worth(codes) == points
+
+
+def test_a_wide_range_may_stand_beside_a_narrow_one_of_more_points() -> None:
+    checked = check('[[dnslist]]\nzone = "bl.example"\nreplies = { "127.*.*.*" = -5, "127.0.0.2" = -25 }')
+
+    assert (checked.mistakes, checked.warnings) == ([], [])
+    assert checked.config.dnslists[0].worth(["127.0.0.2"]) == -25.0
+
+
+def test_allow_lists_may_give_less_than_makes_a_friend() -> None:
+    for points, warnings in ((4.4, 0), (4.5, 1)):  # a confirmed name gives the half point that is missing
+        text = f'[[dnslist]]\nzone = "wl.example"\nreplies = {{ "127.0.0.2" = {points} }}'
+        assert len(check(text).warnings) == warnings
+        assert check(f"{text}\n[dns]\nnames = false").warnings == []
+
+
+def test_a_rule_may_ask_for_a_list_that_is_asked_and_for_names() -> None:
+    rule = "'bl.example' in listed and name != '' and domain == 'example.com'"
+    text = '[[dnslist]]\nzone = "bl.example"\nreplies = { "127.0.0.2" = 0 }\n'
+
+    assert check(f'{text}[[route]]\nwhen = "{rule}"\nto = "nice"\n[[route]]\nto = "hostile"').warnings == []
+
+
+def test_a_teaser_may_have_200_octets() -> None:
+    for length, mistakes in ((200, 0), (201, 1)):
+        assert len(check(f'[listen]\nteaser = "{"x" * length}"').mistakes) == mistakes
+
+
+def test_a_path_without_quotes_means_the_same_field() -> None:
+    for path in ('"traits.user_type"', "traits.user_type", 'traits."user_type"'):
+        (network,) = check(f'[[network]]\npoints = -1\nwhere = {{ {path} = ["a", 1, 1.5, false] }}').config.networks
+
+        assert network.where == (("traits.user_type", ("a", 1, 1.5, False)),)
+
+
+@pytest.mark.parametrize(
+    "field", [".".join("a" * 5000), '"' + "a" * 201 + '"', '"a."', '""', '"a\\u0000b"', "a = {}, b"]
+)
+def test_a_path_that_leads_to_no_field_is_a_mistake(field: str) -> None:
+    assert len(check(f'[[network]]\npoints = -1\nwhere = {{ {field} = ["x"] }}').mistakes) == 1
+
+
+def test_a_number_that_no_database_holds_is_a_mistake() -> None:
+    for number, mistakes in ((2**128, 0), (10**50, 1), (-(10**50), 1)):
+        assert len(check(f"[[network]]\npoints = -1\nwhere = {{ a = [{number}] }}").mistakes) == mistakes
+
+
 KEYS = st.sampled_from(
     (
         "mode",
@@ -184,6 +310,15 @@ KEYS = st.sampled_from(
         "list",
         "route",
         "dns",
+        "servers",
+        "generic",
+        "dnslist",
+        "zone",
+        "replies",
+        "127.0.0.2",
+        "network",
+        "where",
+        "teaser",
         "learn",
         "smtpd",
         "name",

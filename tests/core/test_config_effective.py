@@ -1,6 +1,6 @@
 """The effective configuration: what `check --print` writes, read again, is the configuration it was written from."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from frontproxy.core.config import (
     Admin,
     Backend,
     Config,
+    Dns,
+    DnsListSettings,
     Geo,
     History,
     Learn,
@@ -20,10 +22,12 @@ from frontproxy.core.config import (
     NetworkEvidence,
     Points,
     Pool,
+    ReplyPoints,
     RouteSettings,
     effective,
     parse,
 )
+from frontproxy.core.reply_pattern import parse_pattern
 from frontproxy.core.rules import compile_rule
 
 FOLDER = Path("/etc/frontproxy")
@@ -62,12 +66,16 @@ def test_the_defaults_are_printed_as_people_write_them() -> None:
         "pause": "6s",
         "settled": 5,
         "drain_time": "30s",
+        "teaser": "",
     }
     assert printed["pool"]["nice"]["handover_wait"] == "250ms"
     assert printed["admin"]["socket"] == "/etc/frontproxy/var/admin.sock"
     assert printed["points"]["rate"] == -0.1
+    assert printed["points"]["name_missing"] == -3
+    assert printed["dns"] == {"servers": [], "lookups_per_second": 200, "names": True, "generic": []}
     assert printed["route"][1] == {"when": "stress and score <= -10", "reply": "421 4.3.2 Try again later"}
     assert "list" not in printed
+    assert "dnslist" not in printed
 
 
 def test_optional_sections_are_printed_too() -> None:
@@ -75,6 +83,9 @@ def test_optional_sections_are_printed_too() -> None:
         '[[geo]]\nfile = "asn.mmdb"\n[[network]]\nasn = [64500]\npoints = -3\n'
         '[[list]]\nname = "ours"\nkind = "own"\nfile = "own.cidr"\n'
         '[[list]]\nname = "partners"\nkind = "points"\nnetworks = ["192.0.2.0/24"]\npoints = 2.5\n'
+        '[dns]\nservers = ["192.0.2.53", "[::1]:5353"]\n'
+        '[[dnslist]]\nzone = "BL.example.com"\nreplies = { "127.0.0.2-9" = -25, "127.0.*.10" = 0.5 }\n'
+        '[[network]]\nwhere = { "traits.user_type" = ["residential"], is_anycast = [true] }\npoints = -3\n'
     )
     config = parse(text, file_name="config.toml", folder=FOLDER).config
 
@@ -83,6 +94,11 @@ def test_optional_sections_are_printed_too() -> None:
         {"name": "ours", "kind": "own", "file": "/etc/frontproxy/own.cidr"},
         {"name": "partners", "kind": "points", "networks": ["192.0.2.0/24"], "points": 2.5},
     ]
+    assert effective(config)["dns"]["servers"] == ["192.0.2.53:53", "[::1]:5353"]
+    assert effective(config)["dnslist"] == [
+        {"zone": "bl.example.com", "replies": {"127.0.0.2-9": -25, "127.0.*.10": 0.5}}
+    ]
+    assert effective(config)["network"][1]["where"] == {"traits.user_type": ["residential"], "is_anycast": [True]}
 
 
 def _seconds(low: int, high: int) -> st.SearchStrategy[float]:
@@ -117,6 +133,37 @@ rules = st.sampled_from(("score >= 5", "stress and score <= -10", "country in (\
 )
 
 
+_evidence_points = st.builds(
+    Points,
+    **{
+        field.name: _points(0, 100) if field.default > 0 else _points(-100, 0)  # type: ignore[operator]  # numbers all
+        for field in fields(Points)
+    },
+)
+domains = st.from_regex(r"([a-z0-9_]{1,5}\.){1,3}[a-z]{2,4}", fullmatch=True)
+servers = st.tuples(st.sampled_from(("127.0.0.1", "::1", "2001:db8::1")), st.integers(1, 65535))
+patterns = st.sampled_from(("127.0.0.2", "127.0.0.2-9", "127.0.*.3", "*.*.*.*", "127.0.0.2-2")).map(parse_pattern)
+replies_of_lists = st.lists(
+    st.builds(ReplyPoints, patterns, _points(-100, 100)),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda reply: reply.pattern.text,
+).map(tuple)
+fields_of_databases = st.lists(
+    st.tuples(
+        st.text("ab_.\"'#é", min_size=1, max_size=8).filter(lambda path: all(path.split("."))),
+        st.lists(
+            st.one_of(words, st.booleans(), st.integers(2, 2**60), st.floats(-1e9, -1.5)),
+            min_size=1,
+            max_size=3,
+            unique=True,
+        ).map(tuple),
+    ),
+    max_size=2,
+    unique_by=lambda pair: pair[0],
+).map(tuple)
+
+
 @st.composite
 def _sections(draw: st.DrawFn) -> Config:
     return Config(
@@ -130,6 +177,7 @@ def _sections(draw: st.DrawFn) -> Config:
             pause=draw(_seconds(0, 240_000)),
             settled=draw(_points(1, 100)),
             drain_time=draw(_seconds(0, 86_400_000)),
+            teaser=draw(st.from_regex(r"[A-Za-z\"'\\#][ -~]{0,20}|", fullmatch=True)),
         ),
         admin=Admin(socket=draw(paths), group=draw(st.text("ab'\"\\ é", max_size=5))),
         history=History(
@@ -140,7 +188,7 @@ def _sections(draw: st.DrawFn) -> Config:
             network_limit=draw(_points(0, 100)),
         ),
         learn=Learn(report=Path("/run/report.sock"), foreign=draw(st.booleans())),
-        points=Points(draw(_points(-100, 0)), draw(_points(0, 100)), draw(_points(-100, 0)), draw(_points(-100, 0))),
+        points=draw(_evidence_points),
     )
 
 
@@ -176,7 +224,18 @@ def _evidence(draw: st.DrawFn) -> Config:
     return Config(
         lists=tuple(lists),
         geo=tuple(draw(st.lists(st.builds(Geo, paths), max_size=2))),
-        networks=tuple(draw(st.lists(st.builds(NetworkEvidence, asns, countries, _points(-9, 9)), max_size=2))),
+        networks=tuple(
+            draw(st.lists(st.builds(NetworkEvidence, asns, countries, _points(-9, 9), fields_of_databases), max_size=2))
+        ),
+        dns=Dns(
+            servers=tuple(draw(st.lists(servers, max_size=2, unique=True))),
+            lookups_per_second=draw(st.integers(1, 10**6)),
+            names=draw(st.booleans()),
+            generic=tuple(draw(st.lists(domains, max_size=2, unique=True))),
+        ),
+        dnslists=tuple(
+            DnsListSettings(zone, draw(replies_of_lists)) for zone in draw(st.lists(domains, max_size=2, unique=True))
+        ),
         smtpd=draw(st.dictionaries(words, st.one_of(st.integers(), st.booleans(), words), max_size=3)),
     )
 

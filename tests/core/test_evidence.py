@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frontproxy.core.config import ListSettings, NetworkEvidence, Points
-from frontproxy.core.config_values import ListKind
+from frontproxy.core.config_values import FieldValue, ListKind
 from frontproxy.core.evidence import (
     CENSUS_LIMIT,
     Evidence,
@@ -96,6 +96,83 @@ def test_one_entry_that_names_asn_and_country_counts_once() -> None:
 
     assert from_place(64500, "DE", [network]) == (Reason("asn:64500", -3.0, "its network is AS64500"),)
     assert from_place(1, "DE", [network]) == (Reason("country:DE", -3.0, "its network is in DE"),)
+
+
+def said(fields: dict[str, FieldValue], *where: tuple[str, tuple[FieldValue, ...]]) -> tuple[Reason, ...]:
+    """What one entry that asks for these fields makes of those that are known."""
+    return from_place(0, "", [NetworkEvidence((), (), -2.0, where)], fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "shown"),
+    [
+        ({"traits.user_type": "residential"}, "geo:traits.user_type=residential", '"residential"'),
+        ({"traits.user_type": "cellular"}, "geo:traits.user_type=cellular", '"cellular"'),
+        ({"anycast": True}, "geo:anycast=true", "true"),
+        ({"score": 7}, "geo:score=7", "7"),
+        ({"score": 1.5}, "geo:score=1.5", "1.5"),
+        ({"traits.user_type": "business", "score": 7.0}, "geo:score=7", "7"),
+    ],
+)
+def test_what_a_database_says_counts_once_for_each_entry(fields: dict[str, FieldValue], name: str, shown: str) -> None:
+    (reason,) = said(
+        fields, ("traits.user_type", ("residential", "cellular")), ("anycast", (True,)), ("score", (1.5, 7))
+    )
+
+    assert reason[:2] == (name, -2.0)
+    assert reason.text == f"a database says of its network: {name[4:].partition('=')[0]} is {shown}"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"anycast": False},
+        {"anycast": 1},
+        {"anycast": "true"},
+        {"score": True},
+        {"score": "1"},
+        {"score": 2},
+        {"type": "HOSTING"},
+        {"other": "hosting"},
+    ],
+)
+def test_a_yes_is_no_number_and_a_text_is_compared_as_it_stands(fields: dict[str, FieldValue]) -> None:
+    assert said(fields, ("anycast", (True,)), ("score", (1,)), ("type", ("hosting",))) == ()
+
+
+def test_no_and_zero_are_values_like_any_other() -> None:
+    assert [reason.name for reason in said({"anycast": False}, ("anycast", (False,)))] == ["geo:anycast=false"]
+    assert [reason.name for reason in said({"score": 0}, ("score", (0,)))] == ["geo:score=0"]
+
+
+def test_an_entry_that_names_all_three_counts_once_and_the_asn_goes_first() -> None:
+    network = NetworkEvidence((64500,), ("DE",), -3.0, (("tor", (True,)),))
+
+    named = [
+        [reason.name for reason in from_place(asn, country, [network], {"tor": True})]
+        for asn, country in ((64500, "DE"), (1, "DE"), (1, "FR"))
+    ]
+
+    assert named == [["asn:64500"], ["country:DE"], ["geo:tor=true"]]
+
+
+@given(st.text(), st.text() | st.integers() | st.floats(allow_nan=False) | st.booleans())
+@example("traits." * 20, "residential" * 20)
+def test_a_label_is_short_and_splits_no_list_of_reasons(path: str, value: FieldValue) -> None:
+    (reason,) = said({path: value}, (path, (value,)))
+
+    assert set(reason.name.removeprefix("geo:")).isdisjoint(':, "\n')
+    assert reason.name.isascii()
+    assert len(reason.name) <= 84
+    assert len(reason.text) <= len(path) + 130
+
+
+def test_a_text_is_shown_escaped() -> None:
+    (reason,) = said({"name": 'Evil" \x1b[2J, Ltd'}, ("name", ('Evil" \x1b[2J, Ltd',)))
+
+    assert reason.name == "geo:name=Evil____2J__Ltd"
+    assert reason.text == 'a database says of its network: name is "Evil\\" \\u001b[2J, Ltd"'
 
 
 def test_an_unknown_place_is_no_evidence_even_where_it_is_listed() -> None:

@@ -7,45 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.history import ClientRecord, Forgetting, Level, Recollection, aged, learn, recollect
+from frontproxy.core.history import ClientRecord, Keys, Recalled, Recollection, learn, own_points, recollect
+from frontproxy.core.level import NOTHING, Level, aged
+from tests.core.worlds import FORGETTING, START, TIMELESS, World
 
-DAY = 86400.0
-START = 1.7e9
-FORGETTING = Forgetting(good_half_life=30 * DAY, bad_half_life=7 * DAY, evidence_cap=25, network_limit=4)
-TIMELESS = replace(FORGETTING, good_half_life=1e18, bad_half_life=1e18)
 ROUNDING = 0.02  # decibans; the cap lies a little lower for small units than for large ones
-
-
-class World:
-    """A few clients of one network and ASN, and their history."""
-
-    def __init__(self, forgetting: Forgetting = FORGETTING) -> None:
-        self.forgetting = forgetting
-        self.now = START
-        self.clients: dict[str, ClientRecord] = {}
-        self.network: Level | None = None
-        self.asn: Level | None = None
-
-    def session(self, client: str, good: float = 0.0, bad: float = 0.0) -> None:
-        self.clients[client], self.network, self.asn = learn(
-            self.clients.get(client),
-            self.network,
-            self.asn,
-            good=good,
-            bad=bad,
-            now=self.now,
-            forgetting=self.forgetting,
-        )
-
-    def days(self, count: float) -> None:
-        self.now += count * DAY
-
-    def recall(self, client: str) -> Recollection:
-        record = self.clients.get(client)
-        return recollect(record, self.network, self.asn, now=self.now, forgetting=self.forgetting)
-
-    def points(self, client: str) -> float:
-        return self.recall(client).points
 
 
 def after(good: int, bad: int = 0, then_good: int = 0) -> float:
@@ -79,7 +45,7 @@ def test_time_halves_the_evidence() -> None:
     world.days(30)
 
     assert world.points("a") == pytest.approx(10 * math.log10((1 + 1) / 1))
-    assert world.recall("a").reasons[0].text == "still worth 1.0 good sessions, the last 30 days ago"
+    assert world.recollect("a").reasons[0].text == "still worth 1.0 good sessions, the last 30 days ago"
 
 
 def test_bad_evidence_fades_sooner() -> None:
@@ -91,7 +57,7 @@ def test_bad_evidence_fades_sooner() -> None:
 
 
 def test_a_stranger_has_no_points_and_no_reasons() -> None:
-    assert World().recall("new") == Recollection(0, known=False, reasons=())
+    assert World().recollect("new") == Recollection(0, known=False, reasons=())
 
 
 def test_a_lone_client_is_not_its_own_neighbour() -> None:
@@ -100,14 +66,14 @@ def test_a_lone_client_is_not_its_own_neighbour() -> None:
         world.days(0.7)
         world.session("a", good=1, bad=0.3)
 
-    assert [reason.name for reason in world.recall("a").reasons] == ["history"]
+    assert [reason.name for reason in world.recollect("a").reasons] == ["history"]
 
 
 def test_neighbours_speak_for_a_newcomer_but_never_make_a_friend() -> None:
     world = World()
     for number in range(100):
         world.session(f"neighbour {number}", good=1)
-    newcomer = world.recall("new")
+    newcomer = world.recollect("new")
 
     assert newcomer.points == pytest.approx(4)
     assert not newcomer.known
@@ -123,7 +89,7 @@ def test_a_network_that_differs_from_its_asn_has_a_reason_of_its_own() -> None:
     world.session("bad neighbour", bad=4)
     world.session("bad neighbour 2", bad=4)
 
-    reasons = {reason.name: reason.points for reason in world.recall("new").reasons}
+    reasons = {reason.name: reason.points for reason in world.recollect("new").reasons}
     assert reasons["asn"] > 0
     assert reasons["network"] < 0
     assert sum(reasons.values()) == world.points("new") < 0
@@ -158,12 +124,13 @@ def test_a_share_in_a_level_that_was_lost_is_nothing(lost: str) -> None:
     setattr(world, lost, None)
     for number in range(2):
         world.session(f"neighbour {number}", bad=1)
-    record = replace(world.clients["a"], network_share=Level(0, 0, 0, 0), asn_share=Level(0, 0, 0, 0))
+    record = replace(world.clients["a"], network_share=NOTHING, asn_share=NOTHING)
 
-    level = getattr(world, lost)
-    others = recollect(None, level, None, now=world.now, forgetting=FORGETTING).points
-    with_share = recollect(world.clients["a"], level, None, now=world.now, forgetting=FORGETTING)
-    assert with_share == recollect(record, level, None, now=world.now, forgetting=FORGETTING)
+    recalled = world.recall("a")
+    recalled = recalled._replace(asn=None) if lost == "network" else recalled._replace(network=None)
+    others = recollect(recalled._replace(client=None), now=world.now, forgetting=FORGETTING).points
+    with_share = recollect(recalled, now=world.now, forgetting=FORGETTING)
+    assert with_share == recollect(recalled._replace(client=record), now=world.now, forgetting=FORGETTING)
     assert others < 0
 
     world.session("a", good=1)
@@ -173,10 +140,12 @@ def test_a_share_in_a_level_that_was_lost_is_nothing(lost: str) -> None:
 
 
 def test_without_an_asn_nothing_is_learned_about_it() -> None:
-    client, _network, asn = learn(None, None, None, good=1, bad=0, now=START, forgetting=FORGETTING, asn_known=False)
+    stranger = Recalled(Keys(b"client", b"net", 0))
+    learned = learn(stranger, good=1, bad=0, now=START, forgetting=FORGETTING)
 
-    assert asn is None
-    assert client.asn_share == Level(0, 0, 0, 0)
+    assert learned.asn is None
+    assert learned.client
+    assert learned.client.asn_share == NOTHING
 
 
 def test_ten_good_units_a_day_are_the_most_a_client_can_earn() -> None:
@@ -202,10 +171,10 @@ def test_bad_units_have_no_daily_limit() -> None:
 def test_a_clock_that_steps_back_changes_nothing() -> None:
     world = World()
     world.session("a", good=2)
-    before = world.recall("a")
+    before = world.recollect("a")
     world.days(-400)
 
-    assert world.recall("a") == before
+    assert world.recollect("a") == before
     world.session("a", good=0)
     assert world.clients["a"].own.t == START
 
@@ -216,7 +185,7 @@ def test_the_reasons_are_told_in_plain_words() -> None:
         world.session("a", good=0)
         world.clients["a"] = replace(world.clients["a"], own=Level(START, 10, 3.71, 1.0))
         world.days(days)
-        assert world.recall("a").reasons[0].text == f"still worth 3.7 good and 1.0 bad sessions, the last {text}"
+        assert world.recollect("a").reasons[0].text == f"still worth 3.7 good and 1.0 bad sessions, the last {text}"
 
 
 def test_evidence_that_is_nearly_gone_says_so() -> None:
@@ -224,7 +193,21 @@ def test_evidence_that_is_nearly_gone_says_so() -> None:
     world.session("a", good=1)
     world.days(150)
 
-    assert world.recall("a").reasons[0].text == "still worth less than 0.1 sessions, the last 150 days ago"
+    assert world.recollect("a").reasons[0].text == "still worth less than 0.1 sessions, the last 150 days ago"
+
+
+@pytest.mark.parametrize(("good", "bad", "own"), [(2, 0, 4.77), (1, 1, 0), (0, 3, 0), (0, 0, 0)])
+def test_its_own_record_alone_speaks_for_a_client(good: float, bad: float, own: float) -> None:
+    """Neighbours add nothing to it, and it is never less than nothing."""
+    world = World()
+    for number in range(20):
+        world.session(f"neighbour {number}", good=1)
+    assert world.recollect("a").own == 0
+    world.session("a", good=good, bad=bad)
+
+    assert world.recollect("a").own == pytest.approx(own, abs=0.01)
+    points = own_points(world.clients["a"], now=world.now, forgetting=FORGETTING)
+    assert world.recollect("a").own == max(0, points)
 
 
 units = st.floats(0, 4)
@@ -243,7 +226,7 @@ def lived(story: list[tuple[str, float, float, float]]) -> World:
 @settings(max_examples=40, deadline=None)
 @given(sessions)
 def test_reasons_add_up_to_the_points(story: list[tuple[str, float, float, float]]) -> None:
-    recalled = lived(story).recall("a")
+    recalled = lived(story).recollect("a")
 
     assert recalled.points == sum(reason.points for reason in recalled.reasons)
     assert all(reason.points and reason.text for reason in recalled.reasons)

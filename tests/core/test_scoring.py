@@ -224,6 +224,9 @@ FULL = Evidence(
     country="DE",
     open_sessions=3,
     rate=4.5,
+    listed=("bl.example.com",),
+    name="mx.example.com",
+    domain="example.com",
 )
 
 
@@ -248,11 +251,11 @@ def test_a_rule_is_told_all_that_is_known() -> None:
         "stress": ("hostile",),
         "early": True,
         "lists": ("the-points", "the-forwarder"),
-        "listed": (),
+        "listed": ("bl.example.com",),
         "asn": 64500,
         "country": "DE",
-        "name": "",
-        "domain": "",
+        "name": "mx.example.com",
+        "domain": "example.com",
         "client": "192.0.2.1",
         "pool_open": 4,
         "open_sessions": 3,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from frontproxy.core.history import Forgetting
-from frontproxy.memory.sqlite import HistoryFile, Keys
+from frontproxy.core.history import Keys
+from frontproxy.core.level import Forgetting
+from frontproxy.memory.sqlite import HistoryFile
 
 _FORGETTING = Forgetting(good_half_life=30 * 86400, bad_half_life=7 * 86400, evidence_cap=25, network_limit=4)
 _LIVED = 1.5  # seconds of history before the kill
@@ -16,8 +17,9 @@ _LIVED = 1.5  # seconds of history before the kill
 _CHILD = """
 import sys, time, trio
 from pathlib import Path
-from frontproxy.core.history import Forgetting, learn
-from frontproxy.memory.sqlite import HistoryFile, Keys
+from frontproxy.core.history import Keys, learn
+from frontproxy.core.level import Forgetting
+from frontproxy.memory.sqlite import HistoryFile
 
 forgetting = Forgetting(30 * 86400, 7 * 86400, 25, 4)
 
@@ -27,7 +29,8 @@ async def main():
         await nursery.start(history.run)
         for number in range(10**6):
             keys = Keys(number.to_bytes(4, "big"), b"net", 1)
-            history.remember(keys, *learn(*history.recall(keys), good=1, bad=0, now=time.time(), forgetting=forgetting))
+            recalled = history.recall(keys)
+            history.remember(learn(recalled, good=1, bad=0, now=time.time(), forgetting=forgetting))
             print(number, time.monotonic(), flush=True)
             await trio.sleep(0.01)
 
@@ -52,7 +55,7 @@ def test_kill_9_loses_at_most_a_second(tmp_path: Path) -> None:
     with closing(history):
         kept = history.status()["clients"]
         assert isinstance(kept, int)
-        assert history.recall(Keys((kept - 1).to_bytes(4, "big"), b"net", 1))[0] is not None
+        assert history.recall(Keys((kept - 1).to_bytes(4, "big"), b"net", 1)).client is not None
 
     assert kept > 0
     assert moments[-1] - moments[kept - 1] < 1

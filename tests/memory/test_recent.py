@@ -1,6 +1,6 @@
 """What is in memory: nothing unwritten is forgotten, and nothing grows without bound."""
 
-from frontproxy.core.history import Level
+from frontproxy.core.level import Level
 from frontproxy.memory.recent import ABSENT, Recent
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from frontproxy.core.history import NOTHING, ClientRecord, Level
-from frontproxy.memory.repair import Damaged, Foreign, Opened, check, copied_at, copy_path, open_soundly, write_copy
-from frontproxy.memory.table import Table
+from frontproxy.core.history import ClientRecord
+from frontproxy.core.level import Level
+from frontproxy.memory.copies import copy_path, write_copy
+from frontproxy.memory.repair import Opened, open_soundly
+from frontproxy.memory.soundness import Foreign, check
+from frontproxy.memory.table import VERSION, Table
 
 NOW = 1.7e9  # 2023-11-14 22:13:20 UTC
 KEY = b"c\xc0\x00\x02\x01"
-GOOD = ClientRecord(Level(NOW, 9, 9, 0), NOTHING, NOTHING, 0.0)
-RECORD = ClientRecord(Level(NOW, 3, 2.5, 0.5), NOTHING, NOTHING, 0.0)
+GOOD = ClientRecord(Level(NOW, 9, 9, 0))
+RECORD = ClientRecord(Level(NOW, 3, 2.5, 0.5))
 
 
 @pytest.fixture
@@ -29,10 +32,18 @@ def path(tmp_path: Path) -> Path:
 
 
 def opened_well(path: Path) -> Table:
-    opened = open_soundly(path, now=NOW)
+    opened = opened_at(path)
     assert opened.troubles == []
     assert opened.table
     return opened.table
+
+
+def opened_at(path: Path, now: float = NOW) -> Opened:
+    """Opened at this time, where nothing is to be migrated."""
+    told: list[str] = []
+    opened = open_soundly(path, now=now, tell=told.append)
+    assert told == []
+    return opened
 
 
 def rows(opened: Opened) -> int:
@@ -80,10 +91,10 @@ def test_a_new_file_and_its_folder_are_for_their_owner_only(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_set_aside_and_the_copy_restored(path: Path, damage: Callable[[Path], None]) -> None:
-    write_copy(path)
+    write_copy(path, copy_path(path))
     damage(path)
     harmed = path.read_bytes()
-    opened = open_soundly(path, now=NOW)
+    opened = opened_at(path)
 
     assert rows(opened) == 1
     assert path.with_name("history.sqlite3.damaged-20231114-221320").read_bytes() == harmed
@@ -96,24 +107,24 @@ def test_a_damaged_file_is_set_aside_and_the_copy_restored(path: Path, damage: C
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_without_a_good_copy_history_begins_anew(path: Path, damage: Callable[[Path], None]) -> None:
     damage(path)
-    missing = open_soundly(path, now=NOW)
+    missing = opened_at(path)
     assert rows(missing) == 0
     assert missing.troubles[0].endswith("; there is no copy yet, so history begins anew")
 
     damage(path)
     no_database(copy_path(path))
-    damaged = open_soundly(path, now=NOW + 1)
+    damaged = opened_at(path, NOW + 1)
     assert rows(damaged) == 0
     assert "; the copy history.sqlite3.copy cannot be used (it does not begin as" in damaged.troubles[0]
 
 
 def test_a_file_of_a_newer_version_is_left_as_it_is(path: Path) -> None:
-    pragma(path, "user_version = 2")
+    pragma(path, f"user_version = {VERSION + 1}")
     before = path.read_bytes()
-    opened = open_soundly(path, now=NOW)
+    opened = opened_at(path)
 
     assert opened.table is None
-    assert "was written by a newer frontproxy (schema 2, this one knows 1)" in opened.troubles[0]
+    assert f"was written by a newer frontproxy (schema {VERSION + 1}, this one knows {VERSION})" in opened.troubles[0]
     assert path.read_bytes() == before
     assert not path.with_name(path.name + "-wal").exists()
 
@@ -125,7 +136,7 @@ def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path, mark: 
         connection.execute("CREATE TABLE precious (value)")
     pragma(path, mark)
     before = path.read_bytes()
-    opened = open_soundly(path, now=NOW)
+    opened = opened_at(path)
 
     assert opened.table is None
     assert "is the database of another program" in opened.troubles[0]
@@ -135,7 +146,7 @@ def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path, mark: 
 def test_a_path_that_cannot_be_used_leaves_memory_only(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "history.sqlite3"):
-        opened = open_soundly(path, now=NOW)
+        opened = opened_at(path)
         assert opened.table is None
         assert f"history file {path} cannot be used" in opened.troubles[0]
 
@@ -143,23 +154,23 @@ def test_a_path_that_cannot_be_used_leaves_memory_only(tmp_path: Path) -> None:
 def test_the_copy_is_whole_private_and_stands_alone(path: Path) -> None:
     with closing(opened_well(path)) as table:
         table.write({KEY + b"2": RECORD})
-        write_copy(path)
+        write_copy(path, copy_path(path))
     path.unlink()
 
     copy = copy_path(path)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert copied_at(path) == copy.stat().st_mtime
     check(copy)
-    assert rows(open_soundly(copy, now=NOW)) == 2
+    assert rows(opened_at(copy)) == 2
 
 
 def test_a_copy_that_fails_leaves_the_last_one(path: Path) -> None:
-    write_copy(path)
+    write_copy(path, copy_path(path))
     good = copy_path(path).read_bytes()
     overwritten(path)
 
     with pytest.raises((Damaged, sqlite3.Error)):
-        write_copy(path)
+        write_copy(path, copy_path(path))
     assert copy_path(path).read_bytes() == good
     assert not path.with_name("history.sqlite3.copy-new").exists()
 
@@ -168,24 +179,24 @@ def test_a_copy_that_is_not_sound_does_not_replace_the_last_one(path: Path, monk
     def find_damage(_path: Path) -> None:
         raise Damaged("a rotten page")
 
-    write_copy(path)
+    write_copy(path, copy_path(path))
     good = copy_path(path).read_bytes()
     with closing(opened_well(path)) as table:
         table.write({KEY + b"2": RECORD})
     monkeypatch.setattr("frontproxy.memory.repair.check", find_damage)
 
     with pytest.raises(Damaged, match="a rotten page"):
-        write_copy(path)
+        write_copy(path, copy_path(path))
     assert copy_path(path).read_bytes() == good
     assert not path.with_name("history.sqlite3.copy-new").exists()
 
 
 def test_the_log_of_a_damaged_file_never_meets_the_restored_copy(path: Path) -> None:
-    write_copy(path)
+    write_copy(path, copy_path(path))
     no_database(path)
     path.with_name("history.sqlite3-wal").write_bytes(b"of another life")
 
-    assert rows(open_soundly(path, now=NOW)) == 1
+    assert rows(opened_at(path)) == 1
     assert path.with_name("history.sqlite3.damaged-20231114-221320-wal").read_bytes() == b"of another life"
 
 
@@ -210,7 +221,7 @@ def test_what_is_foreign_is_no_damage(path: Path) -> None:
 def test_a_disk_that_cannot_be_written_leaves_memory_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.unlink()
     monkeypatch.setattr("frontproxy.memory.table._SCHEMA", "CREATE TABLE sqlite_no (x)")
-    opened = open_soundly(path, now=NOW)
+    opened = opened_at(path)
 
     assert opened.table is None
     assert "cannot be used (object name reserved" in opened.troubles[0]
@@ -221,7 +232,7 @@ def test_a_file_that_can_only_be_read_is_read_and_written_when_it_can(
 ) -> None:
     with monkeypatch.context() as full_disk:
         full_disk.setattr("frontproxy.memory.table._SCHEMA", "CREATE TABLE sqlite_no (x)")
-        opened = open_soundly(path, now=NOW)
+        opened = opened_at(path)
         table = opened.table
         assert table
         assert "can only be read (object name reserved" in opened.failing

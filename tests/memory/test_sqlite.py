@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from frontproxy.core.history import Forgetting, learn, recollect
-from frontproxy.memory.sqlite import HistoryFile, Keys
+from frontproxy.core.history import Keys, KnownName, Recalled, learn, recollect
+from frontproxy.core.level import Forgetting
+from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.memory.table import Order
 
 DAY = 86400.0
@@ -45,13 +46,21 @@ def keys(number: int, asn: int = 64500) -> Keys:
     return Keys(client, client[:3], asn)
 
 
-def session(history: HistoryFile, of: Keys, *, good: float = 0.0, bad: float = 0.0, now: float = NOW) -> None:
-    learned = learn(*history.recall(of), good=good, bad=bad, now=now, forgetting=FORGETTING, asn_known=bool(of.asn))
-    history.remember(of, *learned)
+def session(
+    history: HistoryFile,
+    of: Keys,
+    *,
+    good: float = 0.0,
+    bad: float = 0.0,
+    now: float = NOW,
+    heard: KnownName | None = None,
+) -> None:
+    recalled = history.recall(of, heard=heard)
+    history.remember(learn(recalled, good=good, bad=bad, now=now, forgetting=FORGETTING))
 
 
-def points(history: HistoryFile, of: Keys, now: float = NOW) -> float:
-    return recollect(*history.recall(of), now=now, forgetting=FORGETTING).points
+def points(history: HistoryFile, of: Keys, now: float = NOW, *, heard: KnownName | None = None) -> float:
+    return recollect(history.recall(of, heard=heard, now=now), now=now, forgetting=FORGETTING).points
 
 
 @contextmanager
@@ -67,7 +76,7 @@ def full_disk() -> Iterator[None]:
 
 def test_a_stranger_is_nothing_at_every_level(place: Place) -> None:
     with closing(place.open()) as history:
-        assert history.recall(keys(1)) == (None, None, None)
+        assert history.recall(keys(1)) == Recalled(keys(1))
 
 
 def test_what_was_remembered_is_recalled_at_once(place: Place) -> None:
@@ -88,11 +97,12 @@ async def test_what_was_flushed_is_recalled_after_a_restart(place: Place) -> Non
         await history.flush()
     with closing(place.open()) as history:
         assert [points(history, keys(number)) for number in (1, 2, 3)] == pytest.approx(before, abs=1e-4)
-        assert history.recall(keys(1, asn=0))[2] is None
+        assert history.recall(keys(1, asn=0)).asn is None
         assert history.status() | {"file": 0, "last_copy": 0} == {
             "file": 0,
             "clients": 3,
             "networks": 2,
+            "providers": 0,
             "asns": 1,
             "unwritten": 0,
             "dropped": 0,
@@ -109,7 +119,7 @@ async def test_what_was_not_flushed_is_written_when_the_run_ends(place: Place) -
             session(history, keys(1), good=1)
             nursery.cancel_scope.cancel()
     with closing(place.open()) as history:
-        assert history.recall(keys(1))[0] is not None
+        assert history.recall(keys(1)).client is not None
 
 
 async def test_a_forgotten_client_is_a_stranger_again(place: Place) -> None:
@@ -118,13 +128,13 @@ async def test_a_forgotten_client_is_a_stranger_again(place: Place) -> None:
         await history.flush()
     with closing(place.open()) as history:
         assert history.forget(keys(1).client)
-        assert history.recall(keys(1))[0] is None
+        assert history.recall(keys(1)).client is None
         assert not history.forget(keys(1).client)
         assert not history.forget(keys(2).client)
         await history.flush()
         assert history.status()["clients"] == 0
-        assert history.recall(keys(1))[0] is None
-        assert history.recall(keys(1))[1] is not None
+        assert history.recall(keys(1)).client is None
+        assert history.recall(keys(1)).network is not None
 
 
 async def test_a_full_disk_costs_nothing_but_is_told_once(place: Place) -> None:
@@ -135,7 +145,7 @@ async def test_a_full_disk_costs_nothing_but_is_told_once(place: Place) -> None:
                 session(history, keys(number), good=1)
                 await history.flush()
         (trouble,) = place.logged
-        assert history.recall(keys(2))[0] is not None
+        assert history.recall(keys(2)).client is not None
         assert history.status()["unwritten"] == 5
         assert history.status()["troubles"] == [trouble["text"]]
         await history.flush()
@@ -143,7 +153,7 @@ async def test_a_full_disk_costs_nothing_but_is_told_once(place: Place) -> None:
     assert "history cannot be written" in str(trouble["text"])
     assert [logged["state"] for logged in place.logged] == ["trouble", "recovered"]
     with closing(place.open()) as history:
-        assert all(history.recall(keys(number))[0] for number in range(3))
+        assert all(history.recall(keys(number)).client for number in range(3))
 
 
 async def test_a_read_error_is_no_evidence_and_told_once(place: Place) -> None:
@@ -152,8 +162,8 @@ async def test_a_read_error_is_no_evidence_and_told_once(place: Place) -> None:
         await history.flush()
     with closing(place.open()) as history, closing(sqlite3.connect(place.path)) as vandal:
         vandal.execute("DROP TABLE history")
-        assert history.recall(keys(1)) == (None, None, None)
-        assert history.recall(keys(2)) == (None, None, None)
+        assert history.recall(keys(1)) == Recalled(keys(1))
+        assert history.recall(keys(2)) == Recalled(keys(2))
         assert await history.rank("best", 10) == []
 
         assert history.status()["read_errors"] == 3
@@ -161,13 +171,13 @@ async def test_a_read_error_is_no_evidence_and_told_once(place: Place) -> None:
         assert "clients are strangers" in str(place.logged[0]["text"])
 
 
-@pytest.mark.parametrize(("good", "shares"), [(-1.0, None), (math.inf, None), (1e9, b"short"), (1.0, b"\xff" * 52)])
-async def test_numbers_that_rotted_on_the_disk_say_nothing(place: Place, good: float, shares: bytes | None) -> None:
+@pytest.mark.parametrize(("good", "more"), [(-1.0, None), (math.inf, None), (1e9, b"short"), (1.0, b"\xff" * 52)])
+async def test_numbers_that_rotted_on_the_disk_say_nothing(place: Place, good: float, more: bytes | None) -> None:
     with closing(place.open()) as history:
         session(history, keys(1), good=1)
         await history.flush()
     with closing(sqlite3.connect(place.path, isolation_level=None)) as vandal:
-        vandal.execute("UPDATE history SET good = ?, shares = ?", (good, shares))
+        vandal.execute("UPDATE history SET good = ?, more = ?", (good, more))
     with closing(place.open()) as history:
         session(history, keys(1), good=1)
         assert 0 < points(history, keys(1)) < 20
@@ -188,7 +198,7 @@ async def test_the_least_telling_go_and_never_by_age_alone(place: Place) -> None
         assert history.status()["clients"] == 60
         assert history.status()["networks"] == 1
     with closing(place.open()) as history:
-        assert history.recall(keys(0))[0] is not None
+        assert history.recall(keys(0)).client is not None
 
 
 async def test_a_client_that_comes_back_while_doomed_stays(place: Place) -> None:
@@ -275,7 +285,7 @@ async def test_a_restart_keeps_the_own_share_out(place: Place) -> None:
             session(history, keys(1), good=1, bad=0.1, now=NOW + number * DAY)
         await history.flush()
     with closing(place.open()) as history:
-        reasons = recollect(*history.recall(keys(1)), now=NOW + 41 * DAY, forgetting=FORGETTING).reasons
+        reasons = recollect(history.recall(keys(1)), now=NOW + 41 * DAY, forgetting=FORGETTING).reasons
 
         assert [reason.name for reason in reasons] == ["history"]
 
@@ -352,11 +362,11 @@ async def test_a_file_that_was_removed_under_us_is_a_trouble_until_it_is_back(pl
 async def test_a_client_is_not_its_own_neighbour_after_a_restart(place: Place, good: float) -> None:
     with closing(place.open()) as history:
         session(history, keys(1), good=good)
-        before = recollect(*history.recall(keys(1)), now=place.now, forgetting=FORGETTING)
+        before = recollect(history.recall(keys(1)), now=place.now, forgetting=FORGETTING)
         await history.flush()
 
     with closing(place.open()) as history:
-        after = recollect(*history.recall(keys(1)), now=place.now, forgetting=FORGETTING)
+        after = recollect(history.recall(keys(1)), now=place.now, forgetting=FORGETTING)
 
     assert [reason.name for reason in after.reasons] == ["history"]
     assert after.points == pytest.approx(before.points)

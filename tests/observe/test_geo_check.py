@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from frontproxy.observe.geo_check import FULL_CHECK_LIMIT, Report, check
+from frontproxy.observe.geo_check import FULL_CHECK_LIMIT, OFFERS_LIMIT, Report, check
 from tests.observe.databases import asn, write_database
+
+CITY = {
+    "country": {"iso_code": "DE", "names": {"pt-BR": "Alemanha"}},
+    "subdivisions": [{"iso_code": "BY"}, {"iso_code": "XX"}],
+    "traits": {"is_anycast": True},
+    "location": {"accuracy_radius": 20, "latitude": 48.1},
+    "with.dot": 1,
+    "k\x1b[2J": 1,
+    "empty": [],
+}
 
 
 @pytest.fixture
@@ -44,3 +54,33 @@ def test_damage_is_told_without_our_own_names(descriptor: int) -> None:
 
     assert damage
     assert "/proc/" not in damage
+
+
+def test_fields_that_no_record_has_are_told_and_with_them_those_there_are(tmp_path: Path) -> None:
+    path = write_database(
+        tmp_path / "city.mmdb", {"0.0.0.0/4": CITY, "192.0.2.0/30": {"traits": {"user_type": "cafe"}}}
+    )
+    with path.open("rb") as file:
+        seen = check(file.fileno(), ["country.iso_code", "traits.user_type"])
+        partly = check(file.fileno(), ["traits.is_anycasd", "traits.user_type", "country"])
+
+    assert (seen.unseen, seen.offers) == ((), ())
+    assert partly.unseen == ("traits.is_anycasd", "country")
+    assert partly.offers == (
+        "country.iso_code",
+        "country.names.pt-BR",
+        "location.accuracy_radius",
+        "location.latitude",
+        "subdivisions.0.iso_code",
+        "traits.is_anycast",
+    )
+
+
+def test_a_database_of_endless_fields_offers_some(tmp_path: Path) -> None:
+    record = {f"key{number}": number for number in range(OFFERS_LIMIT * 2)} | {"long" * 100: 1}
+    path = write_database(tmp_path / "wide.mmdb", {"0.0.0.0/4": record})
+    with path.open("rb") as file:
+        report = check(file.fileno(), ["absent"])
+
+    assert len(report.offers) == OFFERS_LIMIT
+    assert max(map(len, report.offers)) < 20

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.observe.geo_record import NOWHERE, TEXT_LIMIT, Place, complete
+from frontproxy.observe.geo_record import NOWHERE, TEXT_LIMIT, VALUE_LIMIT, Field, Place, complete
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,67 @@ def test_names_are_one_short_printable_line() -> None:
     assert len(organisation) <= TEXT_LIMIT
 
 
+CITY = {
+    "city": {"names": {"en": "Munich", "7": "seven"}},
+    "subdivisions": [{"iso_code": "BY"}, {"iso_code": "XX"}],
+    "traits": {"is_anycast": False, "user_count": 7, "static_ip_score": 1.5, "user_type": "residential"},
+    "list": [1, [2, 3]],
+    "bytes": b"text",
+    "essay": "x" * (VALUE_LIMIT + 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("city.names.en", "Munich"),
+        ("city.names.7", "seven"),
+        ("subdivisions.0.iso_code", "BY"),
+        ("subdivisions.1.iso_code", "XX"),
+        ("list.1.0", 2),
+        ("traits.is_anycast", False),
+        ("traits.user_count", 7),
+        ("traits.static_ip_score", 1.5),
+        ("traits.user_type", "residential"),
+    ],
+)
+def test_a_field_is_found_by_its_path(path: str, value: object) -> None:
+    assert complete(NOWHERE, CITY, [Field.at(path)]).fields == {path: value}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        ".",
+        "city",
+        "city.names",
+        "traits.user_type.more",
+        "traits..user_type",
+        "Traits.user_type",
+        "subdivisions.iso_code",
+        "subdivisions.2.iso_code",
+        "subdivisions.-1.iso_code",
+        "subdivisions.\u0660.iso_code",
+        "list.99999999999999999999",
+        "bytes",
+        "essay",
+    ],
+)
+def test_what_is_no_fact_is_absent(path: str) -> None:
+    assert complete(NOWHERE, CITY, [Field.at(path)]).fields == {}
+
+
+def test_a_field_known_from_one_database_stays_even_when_it_is_no() -> None:
+    fields = [Field.at("anycast"), Field.at("hosting")]
+
+    first = complete(NOWHERE, {"anycast": False}, fields)
+    both = complete(first, {"anycast": True, "hosting": 1}, fields)
+
+    assert both.fields == {"anycast": False, "hosting": 1}
+    assert first.fields == {"anycast": False}
+
+
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just("iso_code"), inner),
@@ -97,8 +158,9 @@ _keys = [
 @settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(_keys), _values))
 def test_no_record_raises(record: dict[str, object]) -> None:
-    place = complete(NOWHERE, record)
+    place = complete(NOWHERE, record, [Field.at("country.iso_code"), Field.at("name"), Field.at("asn.0.iso_code")])
 
     assert 0 <= place.asn < 2**32
+    assert all(isinstance(value, str | int | float) for value in place.fields.values())
     assert place.organisation.isprintable()
     assert place.country == "" or (len(place.country) == 2 and place.country.isupper())

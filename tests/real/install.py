@@ -30,6 +30,8 @@ PACKAGES = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "pivot_root": "util-linux",
+    "rbldnsd": "rbldnsd",
+    "unbound": "unbound",
 }
 """The Debian package of each program."""
 _SBIN = "/usr/sbin"

@@ -1,0 +1,93 @@
+"""What only the whole configuration shows about evidence: what nobody can know, whom it makes friends, idle rules."""
+
+from frontproxy.core.config_shapes import meant, shown
+from frontproxy.core.config_sheet import Sheet
+from frontproxy.core.config_values import Config, DnsListSettings, RouteSettings
+from frontproxy.core.toml_lines import KeyPath
+
+
+def check_evidence(sheet: Sheet, config: Config) -> None:
+    """Note evidence that contradicts itself, is never there, or makes friends of strangers."""
+    names: set[str] = set()
+    for index, settings in enumerate(config.lists):
+        if settings.name in names:
+            what = f'there is another list "{settings.name}"'
+            sheet.mistake(("list", index, "name"), what, "give each list a name of its own")
+        names.add(settings.name)
+    if config.networks and not config.geo:
+        sheet.warn(("network",), "without a database nothing is known of ASN and country", "add [[geo]] with a file")
+    if config.dnslists and not config.listen.pause:
+        sheet.warn(("dnslist",), "as listen.pause is 0s, nobody waits for what the lists say", "let strangers wait")
+    _check_friends(sheet, config)
+
+
+def _check_friends(sheet: Sheet, config: Config) -> None:
+    """Being a friend should take more than having been heard of, or having come back."""
+    settled = config.listen.settled
+    if config.points.returned >= settled:
+        what = f"whoever returns after a 421 is a friend at once, as listen.settled is {settled:g}"
+        sheet.warn(("points", "returned"), what, "write fewer points")
+    if config.dns.names and config.points.name_confirmed >= settled:
+        what = f"whoever has a name is a friend at once, as listen.settled is {settled:g}"
+        sheet.warn(("points", "name_confirmed"), what, "write fewer points")
+    most = [_most(settings) for settings in config.dnslists]
+    makers = [index for index, points in enumerate(most) if points >= settled]
+    for index in makers:
+        what = f"strangers become friends by this list's word alone, as listen.settled is {settled:g}"
+        sheet.warn(("dnslist", index, "replies"), what, "write fewer points, unless you trust it as your own history")
+    heard = sum(most) + (config.points.name_confirmed if config.dns.names else 0.0)
+    if not makers and any(most) and heard >= settled:
+        what = f"lists and a confirmed name together give strangers up to {heard:g} points and make them friends"
+        sheet.warn(("dnslist",), what, f"stay below listen.settled, {settled:g}")
+
+
+def _most(settings: DnsListSettings) -> float:
+    """The most points in a client's favour that a list can give."""
+    return max([0.0, *(reply.points for reply in settings.replies)])
+
+
+def check_rules(sheet: Sheet, config: Config) -> None:
+    """Note rules that can never hold as they are meant, or that refuse on a guess."""
+    for index, route in enumerate(config.routes):
+        here = ("route", index)
+        _check_refusal(sheet, here, route)
+        _check_known(sheet, (*here, "when"), route, config)
+        _check_members(sheet, (*here, "when"), route, config)
+
+
+def _asked(route: RouteSettings) -> frozenset[str]:
+    return route.rule.names if route.rule else frozenset()
+
+
+def _check_refusal(sheet: Sheet, here: KeyPath, route: RouteSettings) -> None:
+    if route.reply.startswith("5") and not _asked(route) & {"lists", "known"}:
+        what = "strangers may be refused for good on a guess"
+        sheet.warn((*here, "reply"), what, "ask for lists or known in its when, or reply with a 4xx code")
+
+
+def _check_known(sheet: Sheet, here: KeyPath, route: RouteSettings, config: Config) -> None:
+    """What a rule asks for must be something that we look up."""
+    asked = _asked(route)
+    for name in sorted(asked & {"name", "domain"}):
+        if not config.dns.names:
+            sheet.warn(here, f"with dns.names = false {name} is never known", "set it to true, or change the rule")
+    if "listed" in asked and not config.dnslists:
+        sheet.warn(here, "without DNS lists listed is always empty", "add [[dnslist]] with a zone and replies")
+    for name in sorted(asked & {"asn", "country"}):
+        if not config.geo:
+            sheet.warn(here, f"without a database {name} is never known", "add [[geo]] with a file")
+
+
+def _check_members(sheet: Sheet, here: KeyPath, route: RouteSettings, config: Config) -> None:
+    """What a rule looks for by `in` must be there to be found."""
+    known = {
+        "stress": [pool.name for pool in config.pools],
+        "lists": [settings.name for settings in config.lists],
+        "listed": [settings.zone for settings in config.dnslists],
+    }
+    for name, member in sorted(route.rule.members if route.rule else ()):
+        if name == "listed" and not config.dnslists:
+            continue  # told already
+        if member not in known.get(name, [member]):
+            what = f"{shown(member)} is never in {name}"
+            sheet.warn(here, what, meant(member, known[name], "there is nothing of that name"))

@@ -1,0 +1,107 @@
+"""Evidence that is forgotten: what is known about one client, network, provider or ASN, and what it is worth.
+
+A level is good and bad evidence, in units of one session. It forgets with time (`good_half_life`, `bad_half_life`) and
+with evidence: a unit of new evidence shrinks all the old by 1 + 1/evidence_cap, so that what is known never exceeds
+about `evidence_cap` units, and a thousand good sessions cannot buy a hundred bad ones. What is kept are present values
+at the last touch; ageing multiplies them by numbers from 0 to 1, so nothing can overflow.
+
+A client's share in a level is the part of it that the client itself has taught, aged as the level ages, so that it can
+be left out exactly. A share whose level was lost and began anew is 0; one whose level has since grown past it goes
+unnoticed, and is nearly forgotten.
+"""
+
+from dataclasses import dataclass
+from math import log10
+
+PRIOR_WEIGHT = 2.0
+"""How many sessions of a client's own it takes to weigh as much as its neighbourhood."""
+
+_ROUNDING = 1e-6  # what a share may have gained on its way to the disk and back
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """How fast evidence fades, and how much a neighbourhood may say. All values are above 0."""
+
+    good_half_life: float
+    """Seconds."""
+    bad_half_life: float
+    """Seconds."""
+    evidence_cap: float
+    """Units of evidence after which the next one only replaces old ones."""
+    network_limit: float
+    """Points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What is known about one thing (or a client's share in that), as it was at its last touch."""
+
+    t: float
+    """When it was last touched, in seconds since 1970."""
+    n: float
+    """Units of evidence it has seen in all; this never fades."""
+    good: float
+    bad: float
+
+
+NOTHING = Level(0.0, 0.0, 0.0, 0.0)
+"""A level that has seen nothing."""
+
+Present = tuple[float, float]
+"""The good and the bad that are left now."""
+
+
+def present(level: Level, now: float, forgetting: Forgetting, evidence: float = 0.0) -> Present:
+    """What is left at `now`, after so many units of evidence more; a step back in time is a step of 0."""
+    step = max(0.0, now - level.t)
+    kept = (1.0 + 1.0 / forgetting.evidence_cap) ** -evidence
+    return (
+        level.good * kept * 2.0 ** -(step / forgetting.good_half_life),
+        level.bad * kept * 2.0 ** -(step / forgetting.bad_half_life),
+    )
+
+
+def aged(level: Level, now: float, forgetting: Forgetting, evidence: float = 0.0) -> Level:
+    """The level as it is at `now`, after so many units of evidence more."""
+    return Level(max(level.t, now), level.n + evidence, *present(level, now, forgetting, evidence))
+
+
+def grown(level: Level, good: float, bad: float, now: float, forgetting: Forgetting) -> Level:
+    """The level after a session of so many units."""
+    old = aged(level, now, forgetting, good + bad)
+    return Level(old.t, old.n, old.good + good, old.bad + bad)
+
+
+def taught(
+    level: Level, share: Level, good: float, bad: float, now: float, forgetting: Forgetting
+) -> tuple[Level, Level]:
+    """A neighbourhood after a client's session, and the client's share in it at the same moment."""
+    if _outlived(share, level):
+        share = NOTHING
+    after = grown(level, good, bad, now, forgetting)
+    old = aged(share, after.t, forgetting, after.n - share.n)
+    return after, Level(after.t, after.n, old.good + good, old.bad + bad)
+
+
+def taught_by_others(level: Level, share: Level, now: float, forgetting: Forgetting) -> Present:
+    """What is left in a neighbourhood of what others than the client taught."""
+    good, bad = present(level, now, forgetting)
+    if _outlived(share, level):
+        return good, bad
+    own_good, own_bad = present(share, max(level.t, now), forgetting, level.n - share.n)
+    return max(0.0, good - own_good), max(0.0, bad - own_bad)
+
+
+def points_of(evidence: Present, prior_points: float) -> float:
+    """What evidence is worth over a prior; see `core.history`."""
+    good, bad = evidence
+    if not good and not bad:
+        return prior_points
+    odds = 10.0 ** (prior_points / 10.0)
+    return 10.0 * log10((good + PRIOR_WEIGHT * odds / (1.0 + odds)) / (bad + PRIOR_WEIGHT / (1.0 + odds)))
+
+
+def _outlived(share: Level, level: Level) -> bool:
+    """Whether the level was lost and began anew, so that nothing of this share is in it."""
+    return level.n < share.n * (1.0 - _ROUNDING)

@@ -1,0 +1,207 @@
+"""The desk: where questions about clients go out, and what is said of them comes in and is kept.
+
+It asks nothing of the DNS itself: the asking program does, at the other end of a link. Whoever judges a client reads
+what is known, and never waits. A question that cannot be asked, because the budget is spent, too many are on their way,
+or the program does not keep up, is not asked: no answer is no evidence.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from socket import socket
+from typing import Any, Final
+
+from frontproxy.core.address import pack, unpack
+from frontproxy.core.budget import Budget
+from frontproxy.core.config_values import Dns, DnsListSettings
+from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, ListAnswer, NameAnswer
+from frontproxy.core.list_watch import LISTED_POINT, OURS, UNLISTED_POINT
+from frontproxy.lookup.cache import Cache
+from frontproxy.lookup.flights import Flight, Flights, Inquiry, Purpose
+from frontproxy.lookup.keeping import list_answer, name_answer, no_list_answer, no_name_answer
+from frontproxy.lookup.link import Link, Log
+from frontproxy.lookup.messages import Answer, ListSaid, Question
+from frontproxy.lookup.watches import Watches
+
+NAME_COST: Final = 2
+"""Look-ups that a name takes: there, and back again."""
+SILENCE: Final = 50
+"""Questions in a row without any answer that are a trouble."""
+_POINTS: Final = {pack(point): point for point in (LISTED_POINT, UNLISTED_POINT)}
+
+
+class Desk:
+    """`now` is always a time of `clock`, which is monotonic, in seconds."""
+
+    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+        """Asks nothing before it is configured; somebody must `run` it, and `tick` it once a second."""
+        self._clock = clock
+        self._dns = Dns()
+        self._budget = Budget(self._dns.lookups_per_second)
+        self._cache = Cache()
+        self._flights = Flights()
+        self._watches = Watches(log)
+        self._link = Link(self._hear, log)
+        self._counts = dict.fromkeys(("asked", "answers", "no_answer", "over_budget", "unexpected"), 0)
+        self._answered: deque[bool] = deque(maxlen=SILENCE)
+
+    @property
+    def voting(self) -> frozenset[str]:
+        """Zones of the lists whose word counts."""
+        return self._watches.voting
+
+    def configure(self, dns: Dns, lists: tuple[DnsListSettings, ...], link: socket | None) -> None:
+        """From now on ask these lists, through `link`, which does not block; None if nothing is to be asked.
+
+        The cache stays, and what is known of lists that stay. What was asked through a link that is replaced stays
+        without an answer; whoever made the link closes it.
+        """
+        now = self._clock()
+        self._dns, self._budget.rate = dns, dns.lookups_per_second
+        is_new = self._link.connect(link)
+        self._watches.configure(lists, now, retest=is_new)
+        if is_new:
+            for flight in self._flights:
+                self._give_up(flight, now)
+
+    def hearsay(self, packed: bytes, now: float) -> Hearsay:
+        """What is known of an address, from the lists that are configured, with a vote or without."""
+        found = self._cache.find(packed, now)
+        if found is NOTHING_HEARD:
+            return found
+        zones = self._watches.zones
+        lists = tuple([answer for answer in found.lists if answer.zone in zones])
+        return Hearsay(lists, found.name if self._dns.names else None)
+
+    def ask(
+        self, packed: bytes, now: float, *, name: bool = True, heard: Callable[[], None] | None = None
+    ) -> Inquiry | None:
+        """Ask what is not known of an address: the lists that have a vote, and its name unless `name` is false.
+
+        None if there is nothing to ask, or it cannot be asked now. Otherwise `heard` is called once, when everything
+        was answered, or no more answers will come.
+        """
+        known = self.hearsay(packed, now)
+        said = {answer.zone for answer in known.lists}
+        zones = [zone for zone in self._watches.zones if zone in self.voting and zone not in said]
+        return self._inquire(packed, zones, now, heard, name=name and known.name is None, is_free=False)
+
+    def ask_all(self, packed: bytes, now: float, heard: Callable[[], None] | None = None) -> Inquiry | None:
+        """Ask everything anew, lists without a vote too, whatever is known, and whatever the budget says."""
+        return self._inquire(packed, self._watches.zones, now, heard, name=True, is_free=True)
+
+    def friend_came(self, packed: bytes, now: float) -> None:
+        """A client has come that we know to be good: now and then we look whether lists speak against such a one."""
+        if self._watches.is_friend_due(packed, now) and self._send(packed, self._watches.zones, now, "friend"):
+            self._watches.begin_friend(packed, now)
+
+    def tick(self, now: float) -> None:
+        """Once a second: give up what will not be answered any more, and begin the tests that are due."""
+        for flight in self._flights.overdue(now):
+            self._give_up(flight, now)
+        for zone in self._watches.due(now):
+            if not self._link.is_there or not self._flights.has_room(len(_POINTS), "test"):
+                break
+            self._watches.begin_test(zone, now)
+            for point in _POINTS:
+                self._send(point, [zone], now, "test", is_free=True)
+
+    async def run(self) -> None:
+        """Receive answers, for ever."""
+        await self._link.run()
+
+    def status(self) -> dict[str, Any]:
+        """What `status` tells of look-ups."""
+        return {
+            "cached": len(self._cache),
+            "in_flight": self._flights.open,
+            **self._counts,
+            "malformed": self._link.malformed,
+            "lists": self._watches.status(self._clock()),
+        }
+
+    def troubles(self) -> Iterator[str]:
+        """What an operator must know, while it lasts."""
+        is_silent = len(self._answered) == SILENCE and not any(self._answered)
+        if is_silent:
+            what = f"DNS answers nothing: the last {SILENCE} questions had no answer"
+            yield f"{what}; do the resolvers of dns.servers (or else of resolv.conf) run, and may we ask them?"
+        yield from self._watches.troubles(self._clock(), silent_too=not is_silent)
+
+    def _inquire(
+        self,
+        packed: bytes,
+        zones: Collection[str],
+        now: float,
+        heard: Callable[[], None] | None,
+        *,
+        name: bool,
+        is_free: bool,
+    ) -> Inquiry | None:
+        """Ask what is not being asked already, and wait for both."""
+        name = name and self._dns.names
+        flights = [f for f in self._flights.about(packed) if not f.zones.isdisjoint(zones) or (name and f.name)]
+        missing = [zone for zone in zones if not any(zone in flight.zones for flight in flights)]
+        name = name and not any(flight.name for flight in flights)
+        if (missing or name) and (flight := self._send(packed, missing, now, "client", name=name, is_free=is_free)):
+            flights.append(flight)
+        if not flights:
+            return None
+        inquiry = Inquiry(heard, len(flights))
+        for flight in flights:
+            flight.inquiries.append(inquiry)
+        return inquiry
+
+    def _send(
+        self,
+        packed: bytes,
+        zones: Collection[str],
+        now: float,
+        purpose: Purpose,
+        *,
+        name: bool = False,
+        is_free: bool = False,
+    ) -> Flight | None:
+        """Ask all of it, or nothing."""
+        if not self._link.is_there:
+            return None
+        cost = len(zones) + NAME_COST * name
+        if self._flights.has_room(len(zones) + name, purpose) and (is_free or self._budget.spend(cost, now)):
+            flight = self._flights.begin(packed, set(zones), purpose, now, name=name)
+            if self._link.send(Question(flight.id, unpack(packed), tuple(zones), name)):
+                self._counts["asked"] += flight.open
+                return flight
+            self._flights.end(flight)
+        self._counts["over_budget"] += 1
+        return None
+
+    def _hear(self, answer: Answer) -> None:
+        """An answer has come; what nobody has asked is not believed."""
+        now = self._clock()
+        flight = self._flights.find(answer.id)
+        if isinstance(answer, ListSaid):
+            if flight and answer.zone in flight.zones:
+                self._keep(flight, list_answer(answer, now), now)
+                return
+        elif flight and flight.name:
+            self._keep(flight, name_answer(answer, now), now)
+            return
+        self._counts["unexpected"] += 1
+
+    def _give_up(self, flight: Flight, now: float) -> None:
+        """What has not been answered will not be: the program has died, or has a successor."""
+        for zone in list(flight.zones):
+            self._keep(flight, no_list_answer(zone, "lost", now), now)
+        if flight.name:
+            self._keep(flight, no_name_answer("lost", now), now)
+
+    def _keep(self, flight: Flight, answer: ListAnswer | NameAnswer, now: float) -> None:
+        is_answer = answer.state != "no answer"
+        self._counts["answers" if is_answer else "no_answer"] += 1
+        if answer.why not in OURS:
+            self._answered.append(is_answer)
+        if flight.purpose != "test":
+            self._cache.add(flight.packed, [answer], now)
+        if isinstance(answer, ListAnswer):
+            self._watches.note(flight.purpose, flight.packed, answer)
+        self._flights.heard(flight, answer.zone if isinstance(answer, ListAnswer) else None)

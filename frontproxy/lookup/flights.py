@@ -1,0 +1,110 @@
+"""Questions on their way to the asking program and back, and who waits for their answers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final, Literal
+
+PLACES: Final = 256
+"""Questions in flight, at most; each list and each name is one."""
+RESERVED: Final = 32
+"""Of these, places that no stranger takes: lists must be tested while nothing is answered."""
+FORGOTTEN_AFTER: Final = 10.0
+"""Seconds; the program that was asked has died by then."""
+
+Purpose = Literal["client", "friend", "test"]
+
+
+class Inquiry:
+    """Somebody who waits until all was said that was asked about an address."""
+
+    __slots__ = ("_heard", "_left")
+
+    def __init__(self, heard: Callable[[], None] | None, flights: int) -> None:
+        self._heard = heard
+        self._left = flights
+
+    def cancel(self) -> None:
+        """Nobody waits any more; the answers are kept all the same."""
+        self._heard = None
+
+    def landed(self) -> None:
+        """One of its flights has come back, with all answers that it will bring."""
+        self._left -= 1
+        if not self._left and self._heard:
+            heard, self._heard = self._heard, None
+            heard()
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """What was asked about one address in one go."""
+
+    id: int
+    packed: bytes
+    zones: set[str]
+    """Lists that have not answered yet."""
+    name: bool
+    """Its name has not been answered yet."""
+    purpose: Purpose
+    began: float
+    inquiries: list[Inquiry] = field(default_factory=list)
+
+    @property
+    def open(self) -> int:
+        """Questions without an answer yet."""
+        return len(self.zones) + self.name
+
+
+class Flights:
+    """All that are on their way; times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._flights: dict[int, Flight] = {}
+        self._ids = count(1)
+        self.open = 0
+        """Questions that have no answer yet."""
+
+    def __iter__(self) -> Iterator[Flight]:
+        return iter(list(self._flights.values()))
+
+    def about(self, packed: bytes) -> list[Flight]:
+        """Those whose answers will be known of an address; tests are of no use to anybody else."""
+        return [flight for flight in self._flights.values() if flight.packed == packed and flight.purpose != "test"]
+
+    def has_room(self, questions: int, purpose: Purpose) -> bool:
+        """Whether so many more may take off."""
+        return self.open + questions <= (PLACES if purpose == "test" else PLACES - RESERVED)
+
+    def begin(self, packed: bytes, zones: set[str], purpose: Purpose, now: float, *, name: bool) -> Flight:
+        """A new one, which takes its places."""
+        flight = Flight(next(self._ids), packed, zones, name, purpose, now)
+        self._flights[flight.id] = flight
+        self.open += flight.open
+        return flight
+
+    def find(self, number: int) -> Flight | None:
+        """The one with this id, if it is still on its way."""
+        return self._flights.get(number)
+
+    def heard(self, flight: Flight, zone: str | None) -> None:
+        """A list has answered, or (None) the name. Those who wait are told when that was the last."""
+        before = flight.open
+        if zone is None:
+            flight.name = False
+        else:
+            flight.zones.discard(zone)
+        self.open += flight.open - before
+        if flight.open == 0:
+            self.end(flight)
+
+    def end(self, flight: Flight) -> None:
+        """It is over, whatever is missing."""
+        if self._flights.pop(flight.id, None):
+            self.open -= flight.open
+            for inquiry in flight.inquiries:
+                inquiry.landed()
+
+    def overdue(self, now: float) -> list[Flight]:
+        """Those whose answers will not come any more."""
+        return [flight for flight in self._flights.values() if now - flight.began > FORGOTTEN_AFTER]

@@ -1,0 +1,82 @@
+"""The name of an address: what its reverse name says, and whether that leads back to the address."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol
+
+from frontproxy.core.dnslist import query_name
+from frontproxy.core.names import host_name, is_access_name
+from frontproxy.lookup import dns_wire
+from frontproxy.lookup.dns_wire import Reply
+from frontproxy.lookup.messages import NameSaid, NameState
+from frontproxy.lookup.registrable import Domains
+
+SUBJECT: Final = "(names)"
+"""Names are one subject of look-ups; their servers are the strangers' own."""
+NAMES_LIMIT: Final = 3
+"""Names of one address that are followed."""
+
+
+class Resolves(Protocol):
+    """The resolver, as much of it as is needed here."""
+
+    def ask(self, asked: bytes, subject: str, heard: Callable[[Reply], None]) -> None:
+        """Ask a question."""
+
+
+@dataclass(slots=True)
+class Reverse:
+    """One address whose name is being looked up."""
+
+    number: int
+    packed: bytes
+    resolver: Resolves
+    domains: Domains
+    tell: Callable[[NameSaid], None]
+    names: tuple[str, ...] = ()
+    ttl: int = 0
+    forward: dict[str, Reply] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Ask for the reverse name; `tell` is called once, perhaps at once."""
+        zone = "in-addr.arpa" if len(self.packed) == 4 else "ip6.arpa"
+        asked = dns_wire.question(query_name(self.packed, zone), dns_wire.PTR)
+        self.resolver.ask(asked, SUBJECT, self._reversed)
+
+    def _reversed(self, reply: Reply) -> None:
+        if reply.error:
+            self._fail(reply.error)
+            return
+        self.ttl = reply.ttl
+        found = [host_name(name) for name in reply.records[:NAMES_LIMIT] if isinstance(name, str)]
+        self.names = tuple(dict.fromkeys(filter(None, found)))
+        if not self.names:
+            self._say("unconfirmed" if found else "missing", "")
+        kind = dns_wire.A if len(self.packed) == 4 else dns_wire.AAAA
+        for name in self.names:
+            self.resolver.ask(dns_wire.question(name, kind), SUBJECT, partial(self._forwarded, name))
+
+    def _forwarded(self, name: str, reply: Reply) -> None:
+        self.forward[name] = reply
+        if len(self.forward) < len(self.names):
+            return
+        for name in self.names:  # noqa: PLR1704
+            if self.packed in self.forward[name].records:
+                self.ttl = min(self.ttl, self.forward[name].ttl)
+                self._say("confirmed", name)
+                return
+        for failed in self.forward.values():
+            if failed.error:
+                self._fail(failed.error)
+                return
+        self.ttl = min(self.ttl, *[reply.ttl for reply in self.forward.values()])
+        self._say("unconfirmed", self.names[0])
+
+    def _say(self, state: NameState, name: str) -> None:
+        access = is_access_name(name, self.packed)
+        domain = self.domains.of(name) if state == "confirmed" and not access else ""
+        self.tell(NameSaid(self.number, state, name, domain, access, self.ttl))
+
+    def _fail(self, why: str) -> None:
+        self.tell(NameSaid(self.number, None, "", "", access=False, ttl=0, error=why))

@@ -1,0 +1,123 @@
+"""The watches on all DNS lists: who has a vote, which tests and which friends are due, and what people are told."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from frontproxy.core.address import client_of, unpack
+from frontproxy.core.config_values import DnsListSettings
+from frontproxy.core.hearsay import ListAnswer
+from frontproxy.core.list_watch import Watch
+from frontproxy.lookup.flights import Purpose
+
+FRIEND_EVERY: Final = 10.0
+"""Seconds between two friends that lists are asked about."""
+FRIEND_AGAIN: Final = 86400.0
+"""Seconds until a friend may be asked about again."""
+FRIENDS_REMEMBERED: Final = 10_000
+"""More than can be asked about in that time."""
+NEW: Final = 10.0
+"""Seconds in which it is no trouble that a new list has no vote."""
+
+
+class Watches:
+    """One for each list; times are monotonic seconds."""
+
+    def __init__(self, log: Callable[..., None]) -> None:
+        self._log = log
+        self._watches: dict[str, Watch] = {}
+        self._settings: dict[str, DnsListSettings] = {}
+        self._asked_about: OrderedDict[bytes, float] = OrderedDict()
+        self._next_friend = 0.0
+        self.voting: frozenset[str] = frozenset()
+        """Zones of the lists that have a vote."""
+        self.zones: tuple[str, ...] = ()
+        """Of all lists, in the order of the file."""
+
+    def configure(self, lists: tuple[DnsListSettings, ...], now: float, *, retest: bool) -> None:
+        """From now on these; what is known of those that stay is kept, though they may have to be tested anew."""
+        before = self._watches
+        self._settings = {settings.zone: settings for settings in lists}
+        self._watches = {}
+        for zone, settings in self._settings.items():
+            blames = any(reply.points < 0 for reply in settings.replies)
+            watch = self._watches[zone] = before.get(zone) or Watch(zone, now, blames=blames)
+            watch.blames = blames
+            if retest:
+                watch.test_soon()
+        self.zones = tuple(self._watches)
+        self._count_votes()
+
+    def due(self, now: float) -> list[str]:
+        """Zones of the lists to be tested now."""
+        return [zone for zone, watch in self._watches.items() if watch.is_test_due(now)]
+
+    def begin_test(self, zone: str, now: float) -> None:
+        """Both points of the list are being asked about."""
+        self._watches[zone].begin_test(now)
+
+    def note(self, purpose: Purpose, packed: bytes, answer: ListAnswer) -> None:
+        """What a list said of a client, a friend, or a test point."""
+        watch = self._watches.get(answer.zone)
+        if watch is None:  # not asked any more
+            return
+        before = watch.has_vote
+        if purpose == "test":
+            watch.tested(unpack(packed), answer)
+        else:
+            watch.looked_up(answer)
+        if purpose == "friend" and answer.state != "no answer":
+            against = (self._settings[answer.zone].worth(answer.codes) or 0.0) < 0
+            watch.friend(client_of(packed), against=against, now=answer.at)
+        if watch.has_vote != before:
+            self._turned(watch)
+
+    def is_friend_due(self, packed: bytes, now: float) -> bool:
+        """Lists should be asked about this friend: some friend is due, and this one was not asked about today."""
+        if now < self._next_friend or not self._watches:
+            return False
+        asked = self._asked_about.get(client_of(packed))
+        return asked is None or now - asked >= FRIEND_AGAIN
+
+    def begin_friend(self, packed: bytes, now: float) -> None:
+        """Lists are being asked about this friend."""
+        self._next_friend = now + FRIEND_EVERY
+        client = client_of(packed)
+        self._asked_about.pop(client, None)
+        self._asked_about[client] = now
+        if len(self._asked_about) > FRIENDS_REMEMBERED:
+            self._asked_about.popitem(last=False)
+
+    def status(self, now: float) -> list[dict[str, Any]]:
+        """Each list, as `status` tells it."""
+        return [
+            {
+                "zone": watch.zone,
+                "vote": watch.has_vote,
+                "why": watch.complaint.why if watch.complaint else None,
+                "asked": watch.asked,
+                "listed": watch.listed,
+                "no_answer": watch.no_answer,
+                "friends": list(watch.friends),
+                "tested": None if watch.tested_at is None else round(now - watch.tested_at, 1),
+            }
+            for watch in self._watches.values()
+        ]
+
+    def troubles(self, now: float, *, silent_too: bool) -> Iterator[str]:
+        """A sentence for each list without a vote; for those from which nothing is heard if `silent_too`."""
+        for watch in self._watches.values():
+            complaint = watch.complaint
+            if complaint and now - watch.began > NEW and (silent_too or not watch.is_silent):
+                yield f"DNS list {watch.zone} has no vote: {complaint.why}; {complaint.remedy}"
+
+    def _turned(self, watch: Watch) -> None:
+        self._count_votes()
+        complaint = watch.complaint
+        if complaint:
+            self._log("dnslist", zone=watch.zone, state="no_vote", why=complaint.why)
+        else:
+            self._log("dnslist", zone=watch.zone, state="vote", why=None)
+
+    def _count_votes(self) -> None:
+        self.voting = frozenset([zone for zone, watch in self._watches.items() if watch.has_vote])

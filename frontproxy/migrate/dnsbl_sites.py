@@ -1,0 +1,125 @@
+"""postscreen_dnsbl_sites as [[dnslist]] tables."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+from frontproxy.core.dnslist import PatternError, parse_pattern
+from frontproxy.core.scoring import FOE_AT
+from frontproxy.migrate.main_cf import words_of
+from frontproxy.migrate.page import is_accepted, quoted
+from frontproxy.migrate.reply_boxes import ANY_LISTING, Box, FilterError, meet, parse_filter, pattern_text, weights_of
+
+_SITE: Final = re.compile(r"([^=*]+)(?:=([^=*]+))?(?:\*([+-]?[0-9]{1,9}))?")
+_SECRET: Final = re.compile(r"(?=[^.]*[0-9])[A-Za-z0-9]{16,}|[A-Za-z0-9]{20,}")
+"""A label of a zone that looks like a customer's key."""
+_MOST_POINTS: Final = 100
+"""What config.toml allows, up and down."""
+_SHORT: Final = 3
+"""Replies that stand on one line."""
+
+
+@dataclass(slots=True)
+class Zone:
+    """One DNS list, of one or more entries."""
+
+    name: str
+    entries: list[str] = field(default_factory=list)
+    """As main.cf spells them, but for a key in the name."""
+    filters: list[tuple[tuple[Box, ...], int]] = field(default_factory=list)
+    """Boxes of replies, and what they weigh."""
+    weights: dict[Box, int] = field(default_factory=dict)
+    """The same, for a [[dnslist]]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """What came of all entries."""
+
+    zones: tuple[Zone, ...]
+    remarks: tuple[tuple[str, str], ...]
+    """What is not translated, remedy. Keys in zone names are not in it."""
+
+
+def read_sites(value: str) -> Sites:
+    """Read the entries; what cannot be translated is left out, and noted."""
+    zones: dict[str, Zone] = {}
+    remarks: list[tuple[str, str]] = []
+    for number, word in enumerate(words_of(value), start=1):
+        try:
+            name, boxes, weight = _site(word)
+        except FilterError as error:
+            remarks.append((f"entry {number}: {error}", "see postscreen_dnsbl_sites in postconf(5)"))
+        else:
+            zone = zones.setdefault(name, Zone(name))
+            zone.entries.append(masked(name) + word[len(name) :])
+            zone.filters.append((boxes, weight))
+    for zone in zones.values():
+        try:
+            zone.weights = {box: weight for box, weight in weights_of(zone.filters).items() if _is_listing(box)}
+        except FilterError as error:
+            remarks.append((f"{masked(zone.name)}: {error}", "write fewer filters"))
+        else:
+            if not zone.weights:
+                remarks.append((f"{masked(zone.name)}: all it may reply adds up to nothing", "leave it out"))
+    return Sites(tuple(zone for zone in zones.values() if zone.weights), tuple(remarks))
+
+
+def _site(word: str) -> tuple[str, tuple[Box, ...], int]:
+    """Zone, replies and weight of an entry `domain=filter*weight`."""
+    form = _SITE.fullmatch(word)
+    if not form:
+        raise FilterError("it is not of the form domain=filter*weight")
+    name = form[1].lower().rstrip(".")
+    if not is_accepted(f'[[dnslist]]\nzone = {quoted(name)}\nreplies = {{ "127.0.0.2" = 0 }}'):
+        raise FilterError("this is not the name of a DNS list")
+    asked = parse_filter(form[2]) if form[2] else (ANY_LISTING,)
+    boxes = tuple(common for box in asked if (common := meet(box, ANY_LISTING)))
+    if not any(map(_is_listing, boxes)):
+        raise FilterError("this reply is never a listing; they lie in 127.0.0.0/8, without 127.0.0.1 and 127.255.255.*")
+    return name, boxes, int(form[3] or 1)
+
+
+def _is_listing(box: Box) -> bool:
+    try:
+        parse_pattern(pattern_text(box))
+    except PatternError:
+        return False
+    return True
+
+
+def points_of(weight: int, threshold: int) -> float:
+    """What a weight is worth: those that reach the threshold together make a foe.
+
+    Rounded down to hundredths, so that they still reach it when they are rounded.
+    """
+    exact = Fraction(round(FOE_AT)) * weight / threshold
+    return max(-_MOST_POINTS, min(_MOST_POINTS, math.floor(exact * 100) / 100))
+
+
+def toml_of(zone: Zone, threshold: int, *, counts: bool) -> list[str]:
+    """The table; if it does not count, its points are comments."""
+    points = {pattern_text(box): points_of(weight, threshold) for box, weight in sorted(zone.weights.items())}
+    head = [f"# {entry}" for entry in zone.entries]
+    head += ["[[dnslist]]", f"zone = {quoted(zone.name)}"]
+    if counts and len(points) <= _SHORT:
+        return [*head, f"replies = {{ {', '.join(f'{quoted(key)} = {worth:g}' for key, worth in points.items())} }}"]
+    lines = [f"{quoted(key)} = {f'{worth:g}' if counts else f'0  # {worth:g}'}" for key, worth in points.items()]
+    return [*head, "[dnslist.replies]", *lines]
+
+
+def friends_by(zones: Sequence[Zone], threshold: int, settled: float) -> list[str]:
+    """Zones that alone give a stranger the points of a friend."""
+    return [
+        masked(zone.name)
+        for zone in zones
+        if any(points_of(weight, threshold) >= settled for weight in zone.weights.values())
+    ]
+
+
+def masked(zone: str) -> str:
+    """A zone without the key that may be in it."""
+    return ".".join("***" if _SECRET.fullmatch(label) else label for label in zone.split("."))

@@ -1,0 +1,1 @@
+"""Looking clients up in the DNS."""
