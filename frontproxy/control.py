@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from frontproxy.core import address, durations, history, scoring
+from frontproxy.core import address, durations, history, level, scoring
 from frontproxy.core.explained import hearsay_answer
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.handover.pool import Pool
@@ -101,8 +101,8 @@ async def _clients(controls: Controls, arguments: list[str]) -> Answer:
     for order in ("best", "worst", "busiest"):
         rows = []
         for client, record in await controls.proxy.memory.rank(order, CLIENTS_SHOWN):
-            own = history.aged(record.own, now, forgetting)
-            points = history.recollect(record, None, None, now=now, forgetting=forgetting).points
+            own = level.aged(record.own, now, forgetting)
+            points = history.own_points(record, now=now, forgetting=forgetting)
             if points * _SIGNS[order] < 0:
                 continue
             rows.append(

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
@@ -25,6 +25,8 @@ from frontproxy.listener import SpareDescriptors
 from frontproxy.listener import listen as accept
 from frontproxy.log import Log
 from frontproxy.lookups import Lookups
+from frontproxy.observe.geo import GeoBook
+from frontproxy.observe.geo_watch import GeoWatch
 from frontproxy.outcomes import Outcomes
 from frontproxy.proxy import Proxy
 from frontproxy.servers import Servers
@@ -73,6 +75,7 @@ class House:
         self._servers = Servers(setup.config.learn.report, self._outcomes.server_died, proxy.log, proxy.log.raw)
         self._feeds = Feeds(setup.config.learn.report, proxy.log, proxy.log.raw)
         self._lookups = Lookups(proxy.desk, proxy.log, proxy.log.raw)
+        self._databases = GeoWatch(lambda: proxy.setup.geo, self._replace_databases, proxy.log)
         self._doors: dict[Address, Door] = {}
         self._spare = SpareDescriptors()
         self._drain_wanted = trio.Event()
@@ -106,6 +109,7 @@ class House:
             root.start_soon(proxy.memory.run)
             root.start_soon(proxy.pools.relay.run)
             root.start_soon(proxy.desk.run)
+            root.start_soon(self._databases.run)
             root.start_soon(pulse.run, proxy, stalls, lambda: self._each_second(alarms))
             root.start_soon(report.serve, sockets.report)
             try:
@@ -166,6 +170,11 @@ class House:
         if old is not setup:
             old.close()
 
+    def _replace_databases(self, book: GeoBook) -> None:
+        """Databases were replaced on disk; all else stays as it is."""
+        old, self._proxy.setup = self._proxy.setup, replace(self._proxy.setup, geo=book)
+        old.geo.close()
+
     async def _obey(self, signals: AsyncIterator[int], root: trio.Nursery) -> None:
         async for number in signals:
             if number == signal.SIGHUP:
@@ -215,7 +224,7 @@ class House:
                     remarks.append(f"the pin of {pin.network} has no effect: there is no pool {pin.pool!a}")
             await self._move_in(setup, root)
         except BaseException:
-            if self._proxy.setup is not setup:
+            if self._proxy.setup.lists is not setup.lists:  # its databases may have been replaced meanwhile
                 setup.close()
             raise
         return setup, remarks
@@ -264,6 +273,7 @@ class House:
         yield from self._feeds.troubles()
         yield from self._lookups.troubles()
         yield from self._proxy.desk.troubles()
+        yield from self._databases.troubles()
 
 
 def _tcp_addresses(doors: Mapping[Address, Door]) -> set[tuple[str, int]]:

@@ -25,7 +25,7 @@ _MODULE: Final = "frontproxy.lookup.program"
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class AskingProgram:
     """One asking program, and our end of the socket pair to it."""
 
     orders: bytes
@@ -40,9 +40,9 @@ class Lookups:
         self._desk = desk
         self._log = log
         self._raw = raw
-        self._running: Asking | None = None
+        self._running: AskingProgram | None = None
 
-    def prepare(self, setup: Setup) -> Asking | None:
+    def prepare(self, setup: Setup) -> AskingProgram | None:
         """The one a Setup needs: that which runs, if its orders are the same, or a new one, not yet started.
 
         None if nothing is to be asked. Raises Mistaken if there is no descriptor left; that which runs goes on.
@@ -60,9 +60,9 @@ class Lookups:
             raise Mistaken([Mistake(str(setup.path), 0, "dns", what, remedy)]) from error
         called = command(_MODULE, "--socket-fd")
         program = Program("lookup", "lookup", called, environment(), orders, silence=HANGS_AFTER)
-        return Asking(orders, Child(program, door), link)
+        return AskingProgram(orders, Child(program, door), link)
 
-    async def adopt(self, asking: Asking | None, config: Config, nursery: trio.Nursery) -> None:
+    async def adopt(self, asking: AskingProgram | None, config: Config, nursery: trio.Nursery) -> None:
         """From now on this one runs, and the desk asks through it as `config` says; the one before ends."""
         before, self._running = self._running, asking
         self._desk.configure(config.dns, config.dnslists, asking.link if asking else None)
@@ -73,7 +73,7 @@ class Lookups:
         if before:
             await before.child.retire()
 
-    def reject(self, asking: Asking | None) -> None:
+    def reject(self, asking: AskingProgram | None) -> None:
         """One that was prepared in vain is let go."""
         if asking and asking is not self._running:
             asking.child.abandon()
@@ -91,7 +91,7 @@ class Lookups:
         if self._running and (trouble := self._running.child.trouble):
             yield f"the asking program: {trouble}; it is started again, and until then nobody is looked up"
 
-    async def _run(self, asking: Asking) -> None:
+    async def _run(self, asking: AskingProgram) -> None:
         with asking.link:  # closed when the program has ended for good
             await asking.child.run(self._log, _nothing_is_lost, self._raw)
 

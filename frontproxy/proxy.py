@@ -12,13 +12,11 @@ from socket import socket
 import trio
 
 from frontproxy.clock import AnchoredClock
-from frontproxy.core import address, dnslist, evidence, history, scoring
+from frontproxy.core import address, history, scoring
 from frontproxy.core.census import Census
-from frontproxy.core.doubt import doubt_about
-from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay
-from frontproxy.core.named import reason_of
 from frontproxy.core.session import Session
-from frontproxy.core.verdict import Reason, Verdict
+from frontproxy.core.verdict import Verdict
+from frontproxy.gather import gather, name_in
 from frontproxy.handover.backends import Given
 from frontproxy.handover.farewell import Farewell
 from frontproxy.handover.held import HeldSockets
@@ -102,60 +100,12 @@ class Proxy:
         if pin is not None and pin.pool not in self.pools:
             pin = None
         weather = scoring.Weather(self.pools.stressed, self.pools.open_in)
-        return scoring.judge(
-            self._evidence(packed, text, wall, early=early), self.setup.config, pin=pin, weather=weather
-        )
-
-    def _evidence(self, packed: bytes, text: str, wall: float, *, early: bool) -> evidence.Evidence:
-        """All that is known of a client."""
-        setup = self.setup
-        config = setup.config
-        now = time.monotonic()
-        client = address.client_of(packed)
-        listed = setup.lists_of(packed)
-        place = setup.geo.find(text)
-        hearsay = self.desk.hearsay(packed, now)
-        keys = history.Keys(client, address.network_of(packed), place.asn)
-        recalled = self.memory.recall(keys, heard=_name_in(hearsay, now, wall), now=wall)
-        recollection = history.recollect(recalled, now=wall, forgetting=setup.forgetting)
-        crowd = self.census.of(client, now)
-        reasons = recollection.reasons
-        if hearsay is not NOTHING_HEARD:
-            reasons += self._reasons_of(hearsay, recollection.own, now)
-        if listed:
-            reasons += evidence.from_lists(listed)
-        if config.networks:
-            reasons += evidence.from_place(place.asn, place.country, config.networks)
-        reasons += evidence.from_census(crowd.open_sessions, crowd.rate, config.points)
-        if early or crowd.returned:
-            reasons += evidence.from_manners(early=early, returned=crowd.returned, points=config.points)
-        return evidence.Evidence(
-            address=text,
-            reasons=reasons,
-            lists=listed,
-            known=recollection.known,
-            early=early,
-            asn=place.asn,
-            country=place.country,
-            open_sessions=crowd.open_sessions,
-            rate=crowd.rate,
-            listed=dnslist.listed_by(hearsay.lists, config.dnslists, self.desk.voting),
-            name=recalled.name.name if recalled.name else "",
-            domain=recalled.domain,
-            own=recollection.own,
-        )
-
-    def _reasons_of(self, hearsay: Hearsay, own: float, now: float) -> tuple[Reason, ...]:
-        """What the world says; against a client it counts the less, the better its own record is."""
-        config = self.setup.config
-        doubt = doubt_about(own, config.listen.settled)
-        reasons = dnslist.reasons_of(hearsay.lists, config.dnslists, voting=self.desk.voting, doubt=doubt, now=now)
-        return reasons + reason_of(hearsay.name, config.points, doubt=doubt) if hearsay.name else reasons
+        return scoring.judge(gather(self, packed, text, wall, early=early), self.setup.config, pin=pin, weather=weather)
 
     def name_of(self, packed: bytes) -> history.KnownName | None:
         """The name the DNS has told of an address, an empty one if it has none; None if nothing is heard."""
         now = time.monotonic()
-        return _name_in(self.desk.hearsay(packed, now), now, self.clock.now())
+        return name_in(self.desk.hearsay(packed, now), now, self.clock.now())
 
     def judge_guarded(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
         """The verdict; a stranger's if judging itself fails, which is a bug and goes into the log."""
@@ -257,16 +207,6 @@ class Proxy:
         """A session that was given away has ended."""
         self.census.left(given.session.client)
         self.counters["survivors_ended" if given.is_survivor else "ended"] += 1
-
-
-def _name_in(hearsay: Hearsay, now: float, wall: float) -> history.KnownName | None:
-    """The name of an address, an empty one if it has none that is confirmed; None if nothing is heard of it."""
-    told = hearsay.name
-    if told is None or told.state == "no answer":
-        return None
-    until = wall + told.until - now
-    is_confirmed = told.state == "confirmed"
-    return history.KnownName(told.name if is_confirmed else "", told.domain if is_confirmed else "", until)
 
 
 def _reasons(verdict: Verdict) -> str:

@@ -1,7 +1,7 @@
 """One client's way through the house: judged at once, observed if it is a stranger, then given a place or a reply.
 
-Settled clients pass synchronously: no task, no pause, no look-up. Only a stranger costs a task, while it waits. Meanwhile
-the DNS is asked about it; what is heard in time may end the pause earlier, and never makes it longer.
+Settled clients pass synchronously: no task, no pause, no look-up. Only a stranger costs a task, while it waits.
+Meanwhile the DNS is asked about it; what is heard in time may end the pause earlier, and never makes it longer.
 """
 
 import time

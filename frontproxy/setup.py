@@ -15,7 +15,7 @@ import trio
 from frontproxy.core import config
 from frontproxy.core.config_values import Config
 from frontproxy.core.evidence import Listed
-from frontproxy.core.history import Forgetting
+from frontproxy.core.level import Forgetting
 from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.core.toml_lines import key_lines, line_of
 from frontproxy.observe.geo import GeoBook
@@ -91,7 +91,7 @@ async def load(path: Path) -> Setup:
     mistakes = list(checked.mistakes)
     settings = checked.config
     lists = await _collect(mistakes, compile_lists, _sources(settings)) if settings.lists else None
-    geo = await _collect(mistakes, trio.to_thread.run_sync, lambda: GeoBook.open([g.file for g in settings.geo]))
+    geo = await _collect(mistakes, trio.to_thread.run_sync, _open_geo, settings)
     mistakes += _unusable(settings, str(path))
     told = await _collect(mistakes, _check_smtpd, settings, source)
     if mistakes:
@@ -116,6 +116,11 @@ async def load(path: Path) -> Setup:
         personalities=told.get("effective", {}),
         fingerprint=str(told.get("fingerprint", "")),
     )
+
+
+def _open_geo(settings: Config) -> GeoBook:
+    fields = [path for network in settings.networks for path, _values in network.where]
+    return GeoBook.open([geo.file for geo in settings.geo], fields)
 
 
 def _unusable(settings: Config, file: str) -> list[Mistake]:

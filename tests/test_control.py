@@ -35,6 +35,8 @@ async def test_the_score_of_an_address_never_seen_is_a_strangers(house: House) -
         "settled": False,
         "pinned": None,
         "reasons": [],
+        "dnslists": [],
+        "name": None,
     }
 
 
@@ -249,6 +251,7 @@ async def test_status_tells_how_everything_is(house: House) -> None:
         "pools",
         "servers",
         "feeds",
+        "dns",
         "history",
         "lists",
         "counters",

@@ -1,5 +1,6 @@
 """The asking program of a Setup: it outlives a reload that leaves it alone, and questions outlive it."""
 
+import os
 import resource
 import sys
 from collections.abc import AsyncIterator
@@ -16,7 +17,8 @@ from frontproxy.core.address import pack
 from frontproxy.core.config_values import Config, Dns
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.lookup.desk import Desk
-from frontproxy.lookups import Asking, Lookups
+from frontproxy.lookup.orders import read_orders
+from frontproxy.lookups import AskingProgram, Lookups
 from frontproxy.setup import Setup, load
 from tests.fakes import PATIENCE, open_descriptors
 from tests.lookup.desks import LISTS, Lines
@@ -54,13 +56,12 @@ class House:
         self.lookups = Lookups(self.desk, self.log, self.log.lines.append)
         self._setup = setup
         self._nursery = nursery
-        nursery.start_soon(self.desk.run)
 
     def wanting(self, dns: Dns) -> Setup:
         """A Setup with this."""
         return replace(self._setup, config=replace(self._setup.config, dns=dns))
 
-    async def move_in(self, dns: Dns) -> Asking | None:
+    async def move_in(self, dns: Dns) -> AskingProgram | None:
         """Let such a Setup take effect."""
         setup = self.wanting(dns)
         asking = self.lookups.prepare(setup)
@@ -91,10 +92,13 @@ async def house_in(folder: Path) -> AsyncIterator[House]:
     (folder / "config.toml").write_text('[pool.all]\nbackends = ["pass:nowhere"]\n[[route]]\nto = "all"\n')
     setup = await load(folder / "config.toml")
     with trio.fail_after(PATIENCE):
-        async with trio.open_nursery() as nursery:
-            house = House(setup, nursery)
-            yield house
-            nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as desks:
+            async with trio.open_nursery() as programs:
+                house = House(setup, programs)
+                desks.start_soon(house.desk.run)
+                yield house
+                await house.move_in(NOTHING)
+            desks.cancel_scope.cancel()
     setup.close()
 
 
@@ -108,6 +112,16 @@ async def house_in(folder: Path) -> AsyncIterator[House]:
 )
 def test_a_program_is_wanted_where_there_is_something_to_ask(config: Config, *, wanted: bool) -> None:
     assert lookups.is_wanted(config) == wanted
+
+
+def test_the_program_understands_its_orders() -> None:
+    dns = Dns(servers=(("127.0.0.1", 5353), ("2001:db8::1", 53)), generic=("example.net",))
+    reader, writer = os.pipe()
+    with open(reader, "rb", buffering=0), open(writer, "wb", buffering=0) as line:  # noqa: PTH123  descriptors
+        line.write(lookups.orders_of(dns))
+        orders = read_orders(reader)
+
+    assert (orders.servers, orders.generic) == (dns.servers, dns.generic)
 
 
 async def test_where_nothing_is_asked_no_program_runs(tmp_path: Path) -> None:
@@ -199,7 +213,7 @@ async def test_without_a_descriptor_nothing_changes(tmp_path: Path) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
         try:
-            with pytest.raises(Mistaken, match="dns: no socket for the asking program: .*; raise the limit"):
+            with pytest.raises(Mistaken, match=r"dns: no socket for the asking program: .*; raise the limit"):
                 house.lookups.prepare(house.wanting(Dns(generic=("example.net",))))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from frontproxy.core.address import pack
+from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, NameAnswer
 from frontproxy.handover.kernel_notices import SocketName
 from frontproxy.outcomes import FUTURE
 from frontproxy.wire.outcome_line import OutcomeLine
@@ -195,6 +197,25 @@ def test_the_log_says_why_an_outcome_counted(house: House) -> None:
 
     [line] = house.log.about("outcome")
     assert ' good=1 bad=0 because="1 message accepted" ' in line
+
+
+def test_a_session_teaches_the_provider_its_name_tells(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four addresses of a sender, each in a network of its own; then a fifth, of which only the name is known."""
+    soon = time.monotonic() + 60
+    answer = NameAnswer("confirmed", "mx.example.com", "example.com", is_access=False, at=0, until=soon)
+    heard = {pack(f"10.0.{number}.1"): Hearsay(name=answer) for number in range(5)}
+    monkeypatch.setattr(house.proxy.desk, "hearsay", lambda packed, _now: heard.get(packed, NOTHING_HEARD))
+    for number in range(4):
+        house.outcomes.hear(outcome(house.given(f"10.0.{number}.1"), messages=9))
+
+    reasons = {reason.name: reason for reason in house.proxy.judge(pack("10.0.4.1"), "10.0.4.1").reasons}
+    assert reasons["provider"].points == pytest.approx(4)
+    assert reasons["provider"].text.endswith("of other clients of example.com")
+
+    heard.clear()
+    assert house.proxy.judge(pack("10.0.4.1"), "10.0.4.1").reasons == ()
+    known = [reason.name for reason in house.proxy.judge(pack("10.0.0.1"), "10.0.0.1").reasons]
+    assert known == ["history", "provider"]  # by the name remembered
 
 
 BRAKED = """

@@ -1,4 +1,4 @@
-"""What the DNS has told about a client, as `score` shows it: every list, what it said, how old that is, what it is worth."""
+"""What the DNS has told about a client, as `score` shows it: what each list said, how old that is, what it is worth."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

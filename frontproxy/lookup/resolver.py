@@ -111,7 +111,7 @@ class Resolver:
         self.use(())
         self._streams.close()
         for waiting in self._due:
-            for lookup in waiting:
+            for lookup in list(waiting):
                 self._forget(lookup)
 
     def replied(self, port: Port[_Lookup], asker: _Lookup, message: bytes) -> None:

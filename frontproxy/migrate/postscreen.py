@@ -61,7 +61,7 @@ def _add_pause(page: Page) -> None:
     if not form or value.unknown:
         page.remark(name, "this is not a time", f"set listen.pause; see postconf -xh {name}")
         return
-    page.source(name, f"under stress {ascii(value.stressed)}, and here nobody waits more than 2s then")
+    page.source(name, f"under stress {value.stressed!a}, and here nobody waits more than 2s then")
     seconds = parse_duration(f"{form[1]}{form[2] or 's'}")
     if seconds > _LONGEST_PAUSE:
         page.remark(name, "it is more than clients wait", "be content with 4m, or less")

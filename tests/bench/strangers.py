@@ -32,8 +32,8 @@ from frontproxy.lookup.messages import (
 from tests.bench.desks import client, desk_at, link
 
 STEPS = 10
-BATCH = 30
-"""Strangers asked about before the answers are read."""
+BATCH = 8
+"""Strangers asked about before the answers are read, which the link must be able to hold."""
 _HELD = 3600
 """Seconds: nothing is forgotten because of its age."""
 MOST_GROWTH = 1.05

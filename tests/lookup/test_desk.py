@@ -396,6 +396,30 @@ def test_when_dns_answers_nothing_that_is_one_trouble() -> None:
         assert trouble.startswith("DNS answers nothing: the last 50 questions had no answer")
 
 
+def test_that_too_much_was_asked_at_once_does_not_make_dns_silent() -> None:
+    with voting_office(Dns(lookups_per_second=1000)) as office:
+        for number in range(30):
+            office.ask(stranger(number))
+        for question in office.asked():
+            office.answer(*[list_silent(question, zone, "busy") for zone in question["zones"]])
+
+        assert list(office.desk.troubles()) == []
+        assert office.desk.voting == set(ZONES)
+
+
+def test_a_client_at_a_test_point_is_a_client_like_any_other() -> None:
+    with voting_office() as office:
+        office.later(300)
+        tests = office.asked()
+        office.ask(pack("127.0.0.2"))
+        (question,) = office.asked()
+        office.answer(*everything(question))
+
+        assert len(tests) == 4
+        assert len(office.hearsay(pack("127.0.0.2")).lists) == 2
+        assert office.heard == 1
+
+
 def test_a_friend_is_asked_about_now_and_then() -> None:
     with voting_office() as office:
         office.desk.friend_came(stranger(1), office.now)
@@ -425,6 +449,17 @@ def test_a_list_that_lists_our_friends_has_no_vote() -> None:
         bad, good = office.desk.status()["lists"]
         assert (bad["friends"], bad["asked"], bad["listed"]) == ([3, 3], 3, 3)
         assert good["friends"] == [0, 0]
+
+
+def test_friends_that_are_not_listed_bear_witness_for_a_list() -> None:
+    with voting_office() as office:
+        for number in range(5):
+            office.now += 10
+            office.desk.friend_came(stranger(number), office.now)
+            office.answer(*everything(office.asked()[0]))
+
+        assert office.desk.voting == set(ZONES)
+        assert office.desk.status()["lists"][0]["friends"] == [0, 5]
 
 
 def test_a_list_without_a_vote_goes_on_being_asked_about_friends() -> None:

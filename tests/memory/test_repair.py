@@ -151,46 +151,6 @@ def test_a_path_that_cannot_be_used_leaves_memory_only(tmp_path: Path) -> None:
         assert f"history file {path} cannot be used" in opened.troubles[0]
 
 
-def test_the_copy_is_whole_private_and_stands_alone(path: Path) -> None:
-    with closing(opened_well(path)) as table:
-        table.write({KEY + b"2": RECORD})
-        write_copy(path, copy_path(path))
-    path.unlink()
-
-    copy = copy_path(path)
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert copied_at(path) == copy.stat().st_mtime
-    check(copy)
-    assert rows(opened_at(copy)) == 2
-
-
-def test_a_copy_that_fails_leaves_the_last_one(path: Path) -> None:
-    write_copy(path, copy_path(path))
-    good = copy_path(path).read_bytes()
-    overwritten(path)
-
-    with pytest.raises((Damaged, sqlite3.Error)):
-        write_copy(path, copy_path(path))
-    assert copy_path(path).read_bytes() == good
-    assert not path.with_name("history.sqlite3.copy-new").exists()
-
-
-def test_a_copy_that_is_not_sound_does_not_replace_the_last_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def find_damage(_path: Path) -> None:
-        raise Damaged("a rotten page")
-
-    write_copy(path, copy_path(path))
-    good = copy_path(path).read_bytes()
-    with closing(opened_well(path)) as table:
-        table.write({KEY + b"2": RECORD})
-    monkeypatch.setattr("frontproxy.memory.repair.check", find_damage)
-
-    with pytest.raises(Damaged, match="a rotten page"):
-        write_copy(path, copy_path(path))
-    assert copy_path(path).read_bytes() == good
-    assert not path.with_name("history.sqlite3.copy-new").exists()
-
-
 def test_the_log_of_a_damaged_file_never_meets_the_restored_copy(path: Path) -> None:
     write_copy(path, copy_path(path))
     no_database(path)
@@ -198,10 +158,6 @@ def test_the_log_of_a_damaged_file_never_meets_the_restored_copy(path: Path) -> 
 
     assert rows(opened_at(path)) == 1
     assert path.with_name("history.sqlite3.damaged-20231114-221320-wal").read_bytes() == b"of another life"
-
-
-def test_without_a_copy_there_is_no_time_of_it(tmp_path: Path) -> None:
-    assert copied_at(tmp_path / "history.sqlite3") is None
 
 
 def test_rights_that_are_too_wide_are_narrowed(path: Path) -> None:

@@ -4,7 +4,7 @@
         trouble.conduct("bl.example", SILENT)      # from now on, for this zone and what is below it
         trouble.queries("bl.example")              # how many questions have come, answered or not
 
-It serves UDP and TCP on one free port, in a thread of its own; what it passes on goes by UDP.
+It serves UDP and TCP on one free port, in a thread of its own, and asks the real one as it was asked.
 """
 
 import heapq
@@ -60,16 +60,18 @@ DEAD_DOMAIN = lies("192.0.2.9")
 TURNS_US_AWAY = lies("127.255.255.254")
 TRUNCATED = Conduct(over_tcp=True)
 WRONG_ID = Conduct(instead=lambda query: answer(bytes([query[0] ^ 1]) + query[1:], ["127.0.0.2"]))
-GARBAGE = Conduct(instead=lambda query: query[:2] + b"\x81\x80" + b"\xff" * 40)
+GARBAGE = Conduct(instead=lambda query: answer(query, ["127.0.0.2"])[:-16] + b"\xff" * 16)
+ANOTHER_QUESTION = Conduct(instead=lambda query: query[:2] + b"\x81\x80" + b"\xff" * 40)
 NO_HEADER = Conduct(instead=lambda _query: b"?")
 
 
 class Trouble:
-    """The server in front of the one at `upstream`, a UDP port. Chance begins with `seed`."""
+    """The server in front of the one at `upstream`, a UDP port. `seed` is that of its losses."""
 
     def __init__(self, upstream: int, *, seed: int = 1) -> None:
         self._upstream = ("127.0.0.1", upstream)
         self._conduct: dict[str, Conduct] = {}
+        self._seed = seed
         self._chance = random.Random(seed)
         self._counts: Counter[str] = Counter()
         self._asked: dict[int, tuple[bytes, Conduct, Reply]] = {}
@@ -110,7 +112,11 @@ class Trouble:
         self._selector.close()
 
     def conduct(self, zone: str, conduct: Conduct) -> None:
-        """How questions in a zone are treated from now on; "" is everything, and the longest zone decides."""
+        """How questions in a zone are treated from now on; "" is everything, and the longest zone decides.
+
+        Chance begins anew.
+        """
+        self._chance = random.Random(self._seed)
         self._conduct = {**self._conduct, zone: conduct}
 
     def queries(self, zone: str = "") -> int:
@@ -170,6 +176,8 @@ class Trouble:
             self._reply(truncated(query), conduct, reply)
         elif conduct.instead is not None and (instead := conduct.instead(query)) is not None:
             self._reply(instead, conduct, reply)
+        elif not by_udp:
+            self._reply(_ask_by_tcp(self._upstream, query), conduct, reply)
         else:
             number = next(self._ids)
             self._asked[number] = (query[:2], conduct, reply)
@@ -200,6 +208,13 @@ class Trouble:
 
 def _is_in(name: str, zone: str) -> bool:
     return not zone or name == zone or name.endswith(f".{zone}")
+
+
+def _ask_by_tcp(server: tuple[str, int], query: bytes) -> bytes:
+    """The reply to one question; whoever else has one waits meanwhile."""
+    with socket.create_connection(server, DEADLINE) as connection, connection.makefile("rb") as stream:
+        _send_tcp(connection, query)
+        return stream.read(struct.unpack("!H", stream.read(2))[0])
 
 
 def _send_tcp(connection: socket.socket, message: bytes) -> None:

@@ -18,6 +18,7 @@ from tests.real.dns_world import (
     ZONES,
     World,
     befriend,
+    move_in,
     reasons,
     visit,
     wait_for_answers,
@@ -51,7 +52,7 @@ def said(answer: dict[str, object]) -> dict[str, str]:
 def test_a_listed_stranger_gets_the_points_of_its_reply(
     build: Build, dns: World, client: str, zone: str, points: float
 ) -> None:
-    house = build(dns.config()).start()
+    house = move_in(build, dns.config())
 
     line = visit(house, client).line
 
@@ -61,7 +62,7 @@ def test_a_listed_stranger_gets_the_points_of_its_reply(
 
 
 def test_who_is_on_no_list_gets_no_points(build: Build, dns: World) -> None:
-    house = build(dns.config()).start()
+    house = move_in(build, dns.config())
 
     visit(house, UNKNOWN)
 
@@ -71,7 +72,7 @@ def test_who_is_on_no_list_gets_no_points(build: Build, dns: World) -> None:
 
 def test_rules_know_by_whom_a_client_is_listed(build: Build, dns: World) -> None:
     rule = f'[[route]]\nwhen = "\\"{BLOCK}\\" in listed"\nreply = "421 4.7.1 Listed"\n[[route]]\nto = "hostile"\n'
-    house = build(dns.config() + rule).start()
+    house = move_in(build, dns.config() + rule)
     visit(house, UNKNOWN)
 
     with pytest.raises(AssertionError, match=r"421 4\.7\.1 Listed"):
@@ -79,14 +80,14 @@ def test_rules_know_by_whom_a_client_is_listed(build: Build, dns: World) -> None
 
 
 def test_an_allowed_stranger_is_served_by_the_nice_pool(build: Build, dns: World) -> None:
-    house = build(dns.config()).start()
+    house = move_in(build, dns.config())
 
     assert " pool=nice " in visit(house, ALLOWED).line
 
 
 def test_all_lists_are_asked_at_once(build: Build, dns: World) -> None:
     dns.trouble.conduct("", Conduct(delay=1.0))
-    house = build(dns.config(pause="3s")).start()
+    house = move_in(build, dns.config(pause="3s"))
 
     visited = visit(house, LISTED)
 
@@ -95,7 +96,7 @@ def test_all_lists_are_asked_at_once(build: Build, dns: World) -> None:
 
 
 def test_silent_lists_make_no_pause_longer(build: Build, dns: World) -> None:
-    house = build(dns.config(pause="1s")).start()
+    house = move_in(build, dns.config(pause="1s"))
     answered = visit(house, UNKNOWN)
     dns.trouble.conduct("", SILENT)
 
@@ -108,13 +109,13 @@ def test_silent_lists_make_no_pause_longer(build: Build, dns: World) -> None:
 
 def test_an_answer_that_is_too_long_for_udp_is_fetched_by_tcp(build: Build, dns: World) -> None:
     dns.trouble.conduct(BLOCK, TRUNCATED)
-    house = build(dns.config()).start()
+    house = move_in(build, dns.config())
 
     assert f"dnslist:{BLOCK}:-25.0" in visit(house, LISTED).line
 
 
 def test_a_late_answer_is_there_at_the_next_visit(build: Build, dns: World) -> None:
-    house = build(dns.config(pause="200ms")).start()
+    house = move_in(build, dns.config(pause="200ms"))
     dns.trouble.conduct(BLOCK, Conduct(delay=1.0))
 
     first = visit(house, LISTED)
@@ -128,7 +129,7 @@ def test_a_late_answer_is_there_at_the_next_visit(build: Build, dns: World) -> N
 
 
 def test_a_reload_forgets_no_answer(build: Build, dns: World) -> None:
-    house = build(dns.config()).start()
+    house = move_in(build, dns.config())
     visit(house, LISTED)
     wait_for_answers(house, LISTED)
     asked = count_of(dns, LISTED)
@@ -140,7 +141,7 @@ def test_a_reload_forgets_no_answer(build: Build, dns: World) -> None:
 
 
 def test_a_reload_may_bring_new_lists_and_take_old_ones_away(build: Build, dns: World) -> None:
-    house = build(dns.config(lists="")).start()
+    house = move_in(build, dns.config(lists=""))
     assert "dnslist" not in visit(house, LISTED).line
     house.write_config(dns.config())
     assert house.ask("reload")["ok"]
@@ -154,7 +155,7 @@ def test_a_reload_may_bring_new_lists_and_take_old_ones_away(build: Build, dns: 
 
 
 def test_a_friend_is_never_asked_about(build: Build, dns: World) -> None:
-    house = build(dns.config(pause="100ms")).start()
+    house = move_in(build, dns.config(pause="100ms"))
     befriend(house)
     asked = count_of(dns, FRIEND)
 
@@ -165,7 +166,7 @@ def test_a_friend_is_never_asked_about(build: Build, dns: World) -> None:
 
 
 def test_score_ask_looks_everything_up_now(build: Build, dns: World) -> None:
-    house = build(dns.config()).start()
+    house = move_in(build, dns.config())
     visit(house, UNKNOWN)
     wait_for_answers(house, UNKNOWN)
     dns.rbldnsd.write(BLOCK, {UNKNOWN: "127.0.0.4"})
@@ -179,7 +180,7 @@ def test_score_ask_looks_everything_up_now(build: Build, dns: World) -> None:
 
 
 def test_without_lists_and_names_nobody_is_asked(build: Build, dns: World) -> None:
-    house = build(dns.config(lists="", dns="names = false", pause="100ms")).start()
+    house = move_in(build, dns.config(lists="", dns="names = false", pause="100ms"))
 
     visit(house, LISTED)
 
@@ -188,7 +189,7 @@ def test_without_lists_and_names_nobody_is_asked(build: Build, dns: World) -> No
 
 
 def test_the_look_ups_of_a_second_are_limited(build: Build, dns: World) -> None:
-    house = build(dns.config(pause="100ms", dns="lookups_per_second = 10")).start()
+    house = move_in(build, dns.config(pause="100ms", dns="lookups_per_second = 10"))
     began = time.monotonic()
     for number in range(40):
         visit(house, f"203.0.113.{number + 100}")

@@ -21,7 +21,7 @@ PATIENCE = 60.0
 """Seconds; a check takes a quarter of one here."""
 
 
-class InForce:
+class Enforced:
     """The book in force, and its watch."""
 
     def __init__(self, path: Path) -> None:
@@ -79,7 +79,7 @@ async def test_replaced_in_every_way_it_takes_effect_and_nothing_leaks(
     descriptors = open_descriptors()
     ways: list[Callable[[Path, Path], None]] = [rename_over, overwrite, switch_link, rename_over, overwrite]
     async with trio.open_nursery() as nursery:
-        in_force = InForce(path)
+        in_force = Enforced(path)
         nursery.start_soon(in_force.watch.run)
         for number, put in enumerate(ways, 2):
             put(write_database(tmp_path / f"{number}.mmdb", {"192.0.2.0/24": asn(number)}), path)
@@ -90,7 +90,7 @@ async def test_replaced_in_every_way_it_takes_effect_and_nothing_leaks(
     assert sum("state=replaced" in line for line in told) == len(ways)
     in_force.book.close()
     assert ends_with(0, "frontproxy-geo")
-    assert open_descriptors() == descriptors
+    assert open_descriptors() <= descriptors  # fewer: what earlier tests gave back has gone meanwhile
 
 
 async def test_half_written_then_gone_then_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ async def test_half_written_then_gone_then_mended(tmp_path: Path, monkeypatch: p
     path = write_database(tmp_path / "asn.mmdb", {"192.0.2.0/24": asn(1)})
     fresh = write_database(tmp_path / "fresh.mmdb", {"192.0.2.0/24": asn(2)})
     async with trio.open_nursery() as nursery:
-        in_force = InForce(path)
+        in_force = Enforced(path)
         nursery.start_soon(in_force.watch.run)
         path.write_bytes(fresh.read_bytes()[: fresh.stat().st_size // 2])
         await in_force.is_in_trouble("is damaged")

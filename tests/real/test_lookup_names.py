@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.real.dns_trouble import SERVFAIL, SILENT
-from tests.real.dns_world import ACCESS, CONFIRMED, UNCONFIRMED, UNKNOWN, World, reasons, visit, world
+from tests.real.dns_world import ACCESS, CONFIRMED, UNCONFIRMED, UNKNOWN, World, move_in, reasons, visit, world
 from tests.real.house import House, wait_for
 
 Build = Callable[..., House]
@@ -37,7 +37,7 @@ def name_of(house: House, client: str) -> dict[str, Any]:
 def test_a_strangers_name_is_looked_up_and_counts(
     build: Build, dns: World, client: str, reason: str, expected: tuple[object, ...]
 ) -> None:
-    house = build(dns.config(lists="")).start()
+    house = move_in(build, dns.config(lists=""))
 
     assert reason in visit(house, client).line
 
@@ -46,7 +46,7 @@ def test_a_strangers_name_is_looked_up_and_counts(
 
 
 def test_the_name_of_an_access_line_counts_against_it(build: Build, dns: World) -> None:
-    house = build(dns.config(lists="")).start()
+    house = move_in(build, dns.config(lists=""))
 
     assert "name:access:-4.0" in visit(house, ACCESS).line
 
@@ -57,7 +57,7 @@ def test_the_name_of_an_access_line_counts_against_it(build: Build, dns: World) 
 @pytest.mark.parametrize("conduct", [SERVFAIL, SILENT], ids=["SERVFAIL", "silence"])
 def test_no_answer_about_a_name_is_no_evidence(build: Build, dns: World, conduct: Any) -> None:
     dns.trouble.conduct("", conduct)
-    house = build(dns.config(lists="")).start()
+    house = move_in(build, dns.config(lists=""))
 
     line = visit(house, UNKNOWN).line
 
@@ -67,7 +67,7 @@ def test_no_answer_about_a_name_is_no_evidence(build: Build, dns: World, conduct
 
 def test_rules_know_the_confirmed_name(build: Build, dns: World) -> None:
     rule = '[[route]]\nwhen = "domain == \\"example.org\\" and name == \\"mail.example.org\\""\nto = "nice"\n'
-    house = build(dns.config(lists="") + rule + '[[route]]\nto = "hostile"\n').start()
+    house = move_in(build, dns.config(lists="") + rule + '[[route]]\nto = "hostile"\n')
 
     assert " pool=nice " in visit(house, CONFIRMED).line
     assert " pool=hostile " in visit(house, UNCONFIRMED).line

@@ -1,0 +1,202 @@
+"""A history of version 1 is brought up to date with all that it knew, and the old file stays."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from struct import pack
+
+import pytest
+
+from frontproxy.core.history import ClientRecord, Keys, KnownName, learn, recollect
+from frontproxy.core.level import NOTHING, Forgetting, Level
+from frontproxy.memory import migration
+from frontproxy.memory.copies import copy_path, kept_path, write_copy
+from frontproxy.memory.migration import NotMigrated, migrate
+from frontproxy.memory.repair import Opened, open_soundly
+from frontproxy.memory.rows import unpack
+from frontproxy.memory.soundness import check
+from frontproxy.memory.sqlite import HistoryFile
+from frontproxy.memory.table import APPLICATION, VERSION
+
+DAY = 86400.0
+NOW = 1.7e9
+FORGETTING = Forgetting(good_half_life=30 * DAY, bad_half_life=7 * DAY, evidence_cap=25, network_limit=4)
+CLIENT, NETWORK, ASN = b"c\xc0\x00\x02\x01", b"n\xc0\x00\x02", b"s\x00\x00\xfb\xf4"
+KEYS = Keys(CLIENT[1:], NETWORK[1:], 64500)
+SHARES = pack("<dddd dddd d", NOW, 1.5, 1.5, 0.0, NOW, 1.25, 1.0, 0.25, 2.5)
+RECORD = ClientRecord(Level(NOW, 3.5, 3.25, 0.25), Level(NOW, 1.5, 1.5, 0.0), NOTHING, Level(NOW, 1.25, 1.0, 0.25), 2.5)
+ROWS = [
+    (CLIENT, NOW + 0.25, 3.5, 3.25, 0.25, SHARES),
+    (b"crot", NOW, 1.0, 1.0, 0.0, b"rotten"),
+    (NETWORK, NOW, 4.0, 4.0, 0.0, None),
+    (ASN, NOW, 8.0, 6.0, 2.0, None),
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file as version 1 wrote it."""
+    path = tmp_path / "history.sqlite3"
+    write_version_1(path, ROWS)
+    return path
+
+
+def write_version_1(path: Path, rows: list[tuple[bytes, float, float, float, float, bytes | None]]) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute(
+            "CREATE TABLE history (key BLOB PRIMARY KEY, t REAL NOT NULL, n REAL NOT NULL, good REAL NOT NULL,"
+            " bad REAL NOT NULL, shares BLOB) WITHOUT ROWID"
+        )
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.execute("COMMIT")
+
+
+def opened(path: Path, told: list[str]) -> Opened:
+    return open_soundly(path, now=NOW, tell=told.append)
+
+
+def assert_all_is_carried_over(found: Opened) -> None:
+    assert found.table
+    with closing(found.table) as table:
+        rows = table.read([CLIENT, NETWORK, ASN])
+        assert unpack(rows[CLIENT]) == RECORD
+        assert unpack(rows[NETWORK]) == Level(NOW, 4.0, 4.0, 0.0)
+        assert unpack(rows[ASN]) == Level(NOW, 8.0, 6.0, 2.0)
+        assert unpack(table.read([b"crot"])[b"crot"]) == ClientRecord(Level(NOW, 1.0, 1.0, 0.0))
+        assert table.read([b"cnew"]) == {}
+
+
+def test_a_history_of_version_1_is_carried_over_and_the_old_file_kept(path: Path) -> None:
+    told: list[str] = []
+    found = opened(path, told)
+
+    assert found.troubles == []
+    assert_all_is_carried_over(found)
+    assert check(path) == VERSION
+    kept = path.with_name("history.sqlite3.version-1")
+    with closing(sqlite3.connect(kept)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert sorted(connection.execute("SELECT * FROM history")) == sorted(ROWS)
+    [line] = told
+    assert line.startswith("history of version 1 was brought up to date in 0.")
+    assert line.endswith("the old file is kept as history.sqlite3.version-1")
+
+
+def test_it_happens_once(path: Path) -> None:
+    told: list[str] = []
+    for _start in range(2):
+        found = opened(path, told)
+        assert found.table
+        found.table.close()
+
+    assert len(told) == 1
+
+
+def test_a_daily_copy_of_version_1_is_restored_and_brought_up_to_date(path: Path) -> None:
+    write_copy(path, copy_path(path))
+    path.write_bytes(b"not a database at all" * 100)
+    told: list[str] = []
+    found = opened(path, told)
+
+    assert "restored the copy of " in found.troubles[0]
+    assert len(told) == 1
+    assert_all_is_carried_over(found)
+
+
+async def test_a_migrated_client_is_not_its_own_neighbour_and_learns_on(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    third = 1 / 3  # which single precision rounds up
+    shares = pack("<dddd dddd d", NOW, third, third, 0.0, NOW, third, third, 0.0, third)
+    rows = [(key, NOW, third, third, 0.0, more) for key, more in ((CLIENT, shares), (NETWORK, None), (ASN, None))]
+    write_version_1(path, rows)
+    logged: list[tuple[str, object]] = []
+    history = HistoryFile.open(
+        path,
+        limit=1000,
+        forgetting=FORGETTING,
+        log=lambda event, /, **values: logged.append((event, values["state"])),
+        clock=lambda: NOW,
+    )
+    with closing(history):
+        recalled = history.recall(KEYS, now=NOW)
+        assert [reason.name for reason in recollect(recalled, now=NOW, forgetting=FORGETTING).reasons] == ["history"]
+
+        heard = KnownName("mx.example.com", "example.com", NOW + 60)
+        recalled = history.recall(KEYS, heard=heard)
+        history.remember(learn(recalled, good=1, bad=0, now=NOW, forgetting=FORGETTING))
+        await history.flush()
+        assert history.status()["providers"] == 1
+    assert logged == [("history", "migration")]
+
+
+def test_long_work_is_told_of_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "history.sqlite3"
+    write_version_1(path, [(b"n" + number.to_bytes(3, "big"), NOW, 1.0, 1.0, 0.0, None) for number in range(3000)])
+    monkeypatch.setattr(migration, "TELL_EVERY", 0.0)
+    told: list[str] = []
+    migrate(path, told.append)
+
+    assert told[:2] == [f"history of version 1 is brought up to date: {done} of 3000 rows" for done in (1024, 2048)]
+    assert len(told) == 3
+
+
+def no_room_for_the_copy(path: Path) -> None:
+    kept_path(path, 1).mkdir()
+
+
+def of_another_shape(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE history")
+        connection.execute("CREATE TABLE history (key BLOB)")
+
+
+@pytest.mark.parametrize("obstacle", [no_room_for_the_copy, of_another_shape])
+def test_a_file_that_cannot_be_migrated_is_as_it_was_and_history_lives_in_memory(
+    path: Path, obstacle: Callable[[Path], None]
+) -> None:
+    obstacle(path)
+    before = path.read_bytes()
+    found = opened(path, [])
+
+    assert found.table is None
+    [trouble] = found.troubles
+    assert "is that of an older frontproxy and could not be brought up to date (" in trouble
+    assert path.read_bytes() == before
+    with pytest.raises(NotMigrated):
+        migrate(path, print)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from frontproxy.memory import migration
+
+def told_so_far(text):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+migration.TELL_EVERY = 0.0
+migration.migrate(Path(sys.argv[1]), told_so_far)
+"""
+
+
+@pytest.mark.real
+def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    rows = [(b"n%07d" % number, NOW, 1.0, 1.0, 0.0, None) for number in range(5000)]
+    write_version_1(path, [*ROWS, *rows])
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
+    assert killed.returncode == -9
+    assert check(path) == 1
+
+    told: list[str] = []
+    found = opened(path, told)
+    assert found.table
+    assert sum(found.table.count().values()) == 5004
+    assert_all_is_carried_over(found)

@@ -1,0 +1,107 @@
+"""Records survive the way to the disk, and what rots there says nothing."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontproxy.core.history import ClientRecord, KnownName
+from frontproxy.core.level import NOTHING, Level
+from frontproxy.core.provider import ProviderRecord, Witness
+from frontproxy.memory.rows import CLIENT, NETWORK, Record, Row, level_of, packed, provider_key, unpack
+
+NOW = 1.7e9
+KEY = CLIENT + b"\xc0\x00\x02\x01"
+PROVIDER_KEY = provider_key(64500, "example.com")
+NAME = KnownName("mx.example.com", "example.com", NOW + 3600)
+SHARE = Level(NOW, 7.0, 3.0, 0.5)
+RECORD = ClientRecord(Level(NOW, 9, 8.5, 0.25), SHARE, SHARE, SHARE, 2.5, NAME)
+
+
+def levels() -> st.SearchStrategy[Level]:
+    times = st.integers(0, 2**32 - 1).map(float)
+    units = st.floats(0, 1e4, width=32)
+    return st.tuples(times, units, units).map(lambda parts: Level(parts[0], parts[1] + parts[2], parts[1], parts[2]))
+
+
+@pytest.mark.parametrize(
+    ("key", "record"),
+    [
+        (KEY, RECORD),
+        (KEY, replace(RECORD, name=KnownName("dsl-7.example.net", "", NOW), provider_share=NOTHING)),
+        (KEY, replace(RECORD, name=None, provider_share=NOTHING)),
+        (KEY, ClientRecord()),
+        (NETWORK + b"\xc0\x00\x02", Level(NOW, 4, 1, 3)),
+        (PROVIDER_KEY, ProviderRecord(SHARE)),
+        (PROVIDER_KEY, ProviderRecord(SHARE, (Witness(b"4444", NOW), Witness(b"88888888", NOW + 1)))),
+    ],
+)
+def test_what_was_packed_is_unpacked(key: bytes, record: Record) -> None:
+    assert unpack(packed(key, record)) == record
+
+
+@given(levels(), levels(), levels(), levels(), st.floats(0, 20, width=32), st.booleans())
+def test_shares_are_the_same_but_for_rounding(
+    own: Level, network: Level, provider: Level, asn: Level, spent: float, named: bool
+) -> None:
+    record = ClientRecord(own, network, provider, asn, spent, NAME if named else None)
+    found = unpack(packed(KEY, record))
+
+    assert isinstance(found, ClientRecord)
+    assert (found.own, found.spent, found.name) == (own, spent, record.name)
+    pairs = [(network, found.network_share), (asn, found.asn_share)]
+    for share, kept in [*pairs, (provider if named else NOTHING, found.provider_share)]:
+        assert (kept.t, kept.good, kept.bad) == (share.t, share.good, share.bad)
+        assert kept.n == pytest.approx(share.n, rel=1e-7)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256])
+def test_a_name_that_is_none_or_too_long_is_not_kept(name: str) -> None:
+    found = unpack(packed(KEY, replace(RECORD, name=KnownName(name, "", NOW))))
+
+    assert isinstance(found, ClientRecord)
+    assert found.name is None
+    assert found.own == RECORD.own
+
+
+@pytest.mark.parametrize(("t", "kept"), [(-1.0, 0.0), (math.nan, 0.0), (1e300, 2.0**32 - 1), (NOW + 0.9, NOW)])
+def test_times_are_whole_seconds_within_four_bytes(t: float, kept: float) -> None:
+    found = unpack(packed(KEY, replace(RECORD, own=Level(t, 1, 1, 0), name=replace(NAME, until=t))))
+
+    assert isinstance(found, ClientRecord)
+    assert found.own.t == kept
+    assert found.name
+    assert found.name.until == kept
+
+
+@given(
+    st.sampled_from([KEY, PROVIDER_KEY]),
+    st.floats(),
+    st.floats(),
+    st.floats(),
+    st.binary(max_size=120) | st.none(),
+)
+def test_whatever_is_on_the_disk_unpacks_to_something_sane(
+    key: bytes, n: float, good: float, bad: float, more: bytes | None
+) -> None:
+    record = unpack((key, NOW, n, good, bad, more))
+
+    level = level_of(record)
+    assert 0 <= level.good <= level.n < math.inf
+    if isinstance(record, ClientRecord):
+        assert 0 <= record.spent < math.inf
+        assert record.name is None or record.name.name.isprintable()
+        assert record.name is None or record.name.name.endswith(record.name.domain)
+
+
+def test_a_row_cut_short_keeps_what_is_whole() -> None:
+    key, t, n, good, bad, more = packed(KEY, RECORD)
+    assert more
+
+    def cut(length: int) -> Row:
+        return key, t, n, good, bad, more[:length]
+
+    assert unpack(cut(10)) == ClientRecord(RECORD.own)
+    assert unpack(cut(40)) == replace(RECORD, name=None, provider_share=NOTHING)
