@@ -48,6 +48,8 @@ class Program:
     settings: bytes
     silence: float = math.inf
     """Seconds without a sign of life after which it hangs, and is killed."""
+    outlives_us: bool = True
+    """When we end, it may finish what it is doing; otherwise it is killed."""
 
 
 class Child:
@@ -197,6 +199,9 @@ class Child:
             with trio.CancelScope(shield=True):
                 await _pipe(process.stdin).aclose()
                 await _pipe(process.stderr).aclose()
+                if process.returncode is None and not self.program.outlives_us:
+                    process.kill()
+                    await process.wait()
 
 
 class Smtpd(Child):

@@ -59,7 +59,7 @@ class Lookups:
             what, remedy = f"no socket for the asking program: {error}", "raise the limit of open files"
             raise Mistaken([Mistake(str(setup.path), 0, "dns", what, remedy)]) from error
         called = command(_MODULE, "--socket-fd")
-        program = Program("lookup", "lookup", called, environment(), orders, silence=HANGS_AFTER)
+        program = Program("lookup", "lookup", called, environment(), orders, silence=HANGS_AFTER, outlives_us=False)
         return AskingProgram(orders, Child(program, door), link)
 
     async def adopt(self, asking: AskingProgram | None, config: Config, nursery: trio.Nursery) -> None:

@@ -15,7 +15,6 @@ session teaches by the last name known, however old: friends are never asked for
 whose hundred addresses are all friends must not be forgotten as a provider for that.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from frontproxy.core.level import (
@@ -49,8 +48,7 @@ class Keys(NamedTuple):
     """0 if unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownName:
+class KnownName(NamedTuple):
     """The confirmed name of a client; an empty one says that it has none."""
 
     name: str
@@ -61,8 +59,7 @@ class KnownName:
     """Until when it holds, in seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRecord:
+class ClientRecord(NamedTuple):
     """All that is kept about a client."""
 
     own: Level = NOTHING
@@ -213,8 +210,10 @@ def _share_of_provider(recalled: Recalled) -> Level:
 
 
 def _amount(evidence: Present) -> str:
-    parts = [f"{units:.1f} {kind}" for units, kind in zip(evidence, ("good", "bad"), strict=True) if units >= 0.05]
-    return f"still worth {' and '.join(parts) or 'less than 0.1'} sessions"
+    good, bad = evidence
+    if bad < 0.05:
+        return f"still worth {good:.1f} good sessions" if good >= 0.05 else "still worth less than 0.1 sessions"
+    return f"still worth {f'{good:.1f} good and ' if good >= 0.05 else ''}{bad:.1f} bad sessions"
 
 
 def _ago(seconds: float) -> str:

@@ -12,6 +12,7 @@ unnoticed, and is nearly forgotten.
 
 from dataclasses import dataclass
 from math import log10
+from typing import NamedTuple
 
 PRIOR_WEIGHT = 2.0
 """How many sessions of a client's own it takes to weigh as much as its neighbourhood."""
@@ -33,8 +34,7 @@ class Forgetting:
     """Points."""
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """What is known about one thing (or a client's share in that), as it was at its last touch."""
 
     t: float

@@ -6,7 +6,6 @@ others are witnesses. One more is kept than that, so that what a client does its
 counts for it. A witness stays while its sessions find it good, and until it has not been seen for two `good_half_life`.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from frontproxy.core.level import NOTHING, Forgetting, Level
@@ -26,8 +25,7 @@ class Witness(NamedTuple):
     """When its last session taught, in seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderRecord:
+class ProviderRecord(NamedTuple):
     """All that is kept about a provider."""
 
     level: Level = NOTHING

@@ -7,7 +7,7 @@ or the program does not keep up, is not asked: no answer is no evidence.
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from socket import socket
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, ListAnswer, NameAnsw
 from frontproxy.core.list_watch import LISTED_POINT, OURS, UNLISTED_POINT
 from frontproxy.lookup.cache import Cache
 from frontproxy.lookup.flights import Flight, Flights, Inquiry, Purpose
-from frontproxy.lookup.keeping import list_answer, name_answer, no_list_answer, no_name_answer
+from frontproxy.lookup.keeping import as_heard, no_list_answer, no_name_answer
 from frontproxy.lookup.link import Link, Log
 from frontproxy.lookup.messages import Answer, ListSaid, Question
 from frontproxy.lookup.watches import Watches
@@ -175,33 +175,35 @@ class Desk:
         self._counts["over_budget"] += 1
         return None
 
-    def _hear(self, answer: Answer) -> None:
-        """An answer has come; what nobody has asked is not believed."""
-        now = self._clock()
-        flight = self._flights.find(answer.id)
-        if isinstance(answer, ListSaid):
-            if flight and answer.zone in flight.zones:
-                self._keep(flight, list_answer(answer, now), now)
-                return
-        elif flight and flight.name:
-            self._keep(flight, name_answer(answer, now), now)
-            return
-        self._counts["unexpected"] += 1
+    def _hear(self, number: int, said: Iterable[Answer]) -> None:
+        """Answers to one question have come; what was not asked is not believed."""
+        now, flight, heard = self._clock(), self._flights.find(number), []
+        for answer in said:
+            if flight and self._flights.take(flight, answer.zone if isinstance(answer, ListSaid) else None):
+                heard.append(as_heard(answer, now))
+            else:
+                self._counts["unexpected"] += 1
+        if flight and heard:
+            self._keep(flight, heard, now)
 
     def _give_up(self, flight: Flight, now: float) -> None:
         """What has not been answered will not be: the program has died, or has a successor."""
-        for zone in list(flight.zones):
-            self._keep(flight, no_list_answer(zone, "lost", now), now)
+        lost: list[ListAnswer | NameAnswer] = [no_list_answer(zone, "lost", now) for zone in flight.zones]
         if flight.name:
-            self._keep(flight, no_name_answer("lost", now), now)
+            lost.append(no_name_answer("lost", now))
+        self._keep(flight, lost, now)
+        self._flights.end(flight)
 
-    def _keep(self, flight: Flight, answer: ListAnswer | NameAnswer, now: float) -> None:
-        is_answer = answer.state != "no answer"
-        self._counts["answers" if is_answer else "no_answer"] += 1
-        if answer.why not in OURS:
-            self._answered.append(is_answer)
+    def _keep(self, flight: Flight, heard: Sequence[ListAnswer | NameAnswer], now: float) -> None:
+        """Remember what was heard, then tell those who wait, if that was all."""
         if flight.purpose != "test":
-            self._cache.add(flight.packed, [answer], now)
-        if isinstance(answer, ListAnswer):
-            self._watches.note(flight.purpose, flight.packed, answer)
-        self._flights.heard(flight, answer.zone if isinstance(answer, ListAnswer) else None)
+            self._cache.add(flight.packed, heard, now)
+        for answer in heard:
+            is_answer = answer.state != "no answer"
+            self._counts["answers" if is_answer else "no_answer"] += 1
+            if answer.why not in OURS:
+                self._answered.append(is_answer)
+            if isinstance(answer, ListAnswer):
+                self._watches.note(flight.purpose, flight.packed, answer)
+        if not flight.open:
+            self._flights.end(flight)

@@ -41,6 +41,7 @@ _KIND: Final = struct.Struct("!HH")
 _RECORD: Final = "!HHIH"
 _SIZES: Final = {A: 4, AAAA: 16}
 _SOA_NUMBERS: Final = 20  # octets, behind its two names
+_AS_ASKED: Final = b"\xc0\x0c"  # RFC 1035 section 4.1.4: the name at octet 12
 _FOREVER: Final = (1 << 31) - 1
 
 
@@ -103,7 +104,7 @@ def read(message: bytes, asked: bytes) -> Reply:
     try:
         name = from_wire_parser(parser)
         kind, _class = parser.get_struct("!HH")
-        reply = _Records(parser, answered, authority).reply(name, kind)
+        reply = _Records(parser, name, answered, authority).reply(kind)
     except DNSException as error:
         raise Malformed(str(error)) from None
     if reply.records and code == _NXDOMAIN:
@@ -111,58 +112,70 @@ def read(message: bytes, asked: bytes) -> Reply:
     return reply
 
 
+class _Record(NamedTuple):
+    owner: Name
+    kind: int
+    ttl: int
+    data: bytes | Name
+
+
 @dataclass(slots=True)
 class _Records:
     """The records of a reply, as far as they are read."""
 
     parser: Parser
+    name: Name
+    """What was asked for."""
     answered: int
     authority: int
 
-    def reply(self, name: Name, kind: int) -> Reply:
+    def reply(self, kind: int) -> Reply:
         """What they say to a question, through aliases."""
-        found: dict[Name, list[bytes | str]] = {}
-        aliases: dict[Name, Name] = {}
-        ttls: dict[Name, int] = {}
-        for owner, its_kind, ttl, data in self._read(self.answered, {kind, CNAME}):
-            ttls[owner] = min(ttl, ttls.get(owner, _FOREVER))
-            if isinstance(data, Name) and its_kind == CNAME:
-                aliases.setdefault(owner, data)
-            else:
-                found.setdefault(owner, []).append(_plain(data))
-        least = _FOREVER
+        records = list(self._read(self.answered, {kind, CNAME}))
+        name, least = self.name, _FOREVER
         for _ in range(CHAIN_LIMIT):
-            least = min(least, ttls.get(name, _FOREVER))
-            if name in found:
-                return Reply(tuple(found[name]), least)
-            if name not in aliases:
-                return Reply(ttl=min(least, self._negative(name)))
-            name = aliases[name]
+            its = [record for record in records if record.owner is name or record.owner == name]
+            least = min([least, *[record.ttl for record in its]])
+            if found := [_plain(record.data) for record in its if record.kind == kind]:
+                return Reply(tuple(found), least)
+            if not its:
+                return Reply(ttl=min(least, self._negative()))
+            alias = its[0].data
+            if isinstance(alias, Name):
+                name = alias
         raise Malformed("a chain of aliases without end")
 
-    def _negative(self, name: Name) -> int:
+    def _negative(self) -> int:
         """How long it holds that there is nothing; RFC 2308 section 5."""
         if self.answered > RECORDS_LIMIT:  # the others, before the authority, were not read
             return 0
-        for owner, _soa, ttl, data in self._read(self.authority, {SOA}):
-            if isinstance(data, bytes) and len(data) > _SOA_NUMBERS and name.is_subdomain(owner):
-                return min(ttl, _ttl(int.from_bytes(data[-4:], "big")))
+        for record in self._read(self.authority, {SOA}):
+            if isinstance(record.data, bytes) and len(record.data) > _SOA_NUMBERS:
+                return min(record.ttl, _ttl(int.from_bytes(record.data[-4:], "big")))
         return 0
 
-    def _read(self, number: int, kinds: set[int]) -> Iterator[tuple[Name, int, int, bytes | Name]]:
-        """Owner, type, time to live and content of the next records, if they are of these types."""
+    def _read(self, number: int, kinds: set[int]) -> Iterator[_Record]:
+        """The next records, if they are of these types."""
         parser = self.parser
         for _ in range(min(number, RECORDS_LIMIT)):
-            owner = from_wire_parser(parser)
+            owner = self._owner()
             kind, its_class, ttl, size = parser.get_struct(_RECORD)
             if kind not in kinds or its_class != _INTERNET:
                 parser.get_bytes(size)
                 continue
-            with parser.restrict_to(size):
-                data = from_wire_parser(parser) if kind in {PTR, CNAME} else parser.get_remaining()
             if kind in _SIZES and size != _SIZES[kind]:
                 raise Malformed(f"an address of {size} octets")
-            yield owner, kind, _ttl(ttl), data
+            with parser.restrict_to(size):
+                data = from_wire_parser(parser) if kind in {PTR, CNAME} else parser.get_remaining()
+            yield _Record(owner, kind, _ttl(ttl), data)
+
+    def _owner(self) -> Name:
+        """The name of a record; nearly always a reference to the one in the question."""
+        parser = self.parser
+        if parser.wire.startswith(_AS_ASKED, parser.current):
+            parser.get_bytes(len(_AS_ASKED))
+            return self.name
+        return from_wire_parser(parser)
 
 
 def _ttl(number: int) -> int:

@@ -87,16 +87,16 @@ class Flights:
         """The one with this id, if it is still on its way."""
         return self._flights.get(number)
 
-    def heard(self, flight: Flight, zone: str | None) -> None:
-        """A list has answered, or (None) the name. Those who wait are told when that was the last."""
-        before = flight.open
+    def take(self, flight: Flight, zone: str | None) -> bool:
+        """A list has answered, or (None) the name; false if that was not waited for."""
+        if not (flight.name if zone is None else zone in flight.zones):
+            return False
         if zone is None:
             flight.name = False
         else:
-            flight.zones.discard(zone)
-        self.open += flight.open - before
-        if flight.open == 0:
-            self.end(flight)
+            flight.zones.remove(zone)
+        self.open -= 1
+        return True
 
     def end(self, flight: Flight) -> None:
         """It is over, whatever is missing."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from frontproxy.core.hearsay import ListAnswer, NameAnswer
-from frontproxy.lookup.messages import ListSaid, NameSaid
+from frontproxy.lookup.messages import Answer, ListSaid, NameSaid
 
 LIST_HOLDS: Final = (60.0, 3600.0)
 """Seconds for which an answer of a list is kept: at least, and at most."""
@@ -14,12 +14,9 @@ CODES_KEPT: Final = 16
 """Of the replies of one list about one address; a list that lies may send thousands."""
 
 
-def list_answer(said: ListSaid, now: float) -> ListAnswer:
-    """What a list said just now."""
-    if said.error:
-        return no_list_answer(said.zone, said.error, now)
-    until = now + _bounded(said.ttl, LIST_HOLDS)
-    return ListAnswer(said.zone, "listed" if said.codes else "not listed", said.codes[:CODES_KEPT], now, until)
+def as_heard(said: Answer, now: float) -> ListAnswer | NameAnswer:
+    """What was said just now."""
+    return _list_answer(said, now) if isinstance(said, ListSaid) else _name_answer(said, now)
 
 
 def no_list_answer(zone: str, why: str, now: float) -> ListAnswer:
@@ -27,17 +24,23 @@ def no_list_answer(zone: str, why: str, now: float) -> ListAnswer:
     return ListAnswer(zone, "no answer", (), now, now + NO_ANSWER_HOLDS, why)
 
 
-def name_answer(said: NameSaid, now: float) -> NameAnswer:
-    """What was found out just now about the name of an address."""
+def no_name_answer(why: str, now: float) -> NameAnswer:
+    """Nothing was found out about the name of an address."""
+    return NameAnswer("no answer", "", "", is_access=False, at=now, until=now + NO_ANSWER_HOLDS, why=why)
+
+
+def _list_answer(said: ListSaid, now: float) -> ListAnswer:
+    if said.error:
+        return no_list_answer(said.zone, said.error, now)
+    until = now + _bounded(said.ttl, LIST_HOLDS)
+    return ListAnswer(said.zone, "listed" if said.codes else "not listed", said.codes[:CODES_KEPT], now, until)
+
+
+def _name_answer(said: NameSaid, now: float) -> NameAnswer:
     if said.state is None:
         return no_name_answer(said.error, now)
     until = now + _bounded(said.ttl, NAME_HOLDS)
     return NameAnswer(said.state, said.name, said.domain, said.access, now, until)
-
-
-def no_name_answer(why: str, now: float) -> NameAnswer:
-    """Nothing was found out about the name of an address."""
-    return NameAnswer("no answer", "", "", is_access=False, at=now, until=now + NO_ANSWER_HOLDS, why=why)
 
 
 def _bounded(ttl: float, bounds: tuple[float, float]) -> float:

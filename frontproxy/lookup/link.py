@@ -1,6 +1,8 @@
 """Our end of the socket pair to the asking program: questions go out, answers come in, and neither ever blocks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from operator import attrgetter
 from socket import socket
 from typing import Final, Protocol
 
@@ -24,8 +26,8 @@ class Log(Protocol):
 class Link:
     """The socket may be replaced at any time; `run` goes on with the new one."""
 
-    def __init__(self, hear: Callable[[Answer], None], log: Log) -> None:
-        """`hear` is told each answer; a bug in it is logged and ends nothing."""
+    def __init__(self, hear: Callable[[int, Iterable[Answer]], None], log: Log) -> None:
+        """`hear` is told the id of a question, and answers to it; a bug in it is logged and ends nothing."""
         self._hear = hear
         self._log = log
         self._socket: socket | None = None
@@ -85,8 +87,8 @@ class Link:
         except MessageError:
             self.malformed += 1
             return
-        for answer in answers:
+        for number, said in groupby(answers, attrgetter("id")):
             try:
-                self._hear(answer)
-            except Exception as error:  # noqa: BLE001  the proxy outlives a bug in what became of one answer
+                self._hear(number, said)
+            except Exception as error:  # noqa: BLE001  the proxy outlives a bug in what became of one question
                 self._log.bug("lookup", error)

@@ -25,6 +25,8 @@ _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _DEEPEST: Final = 20
 _LONGEST: Final = 100_000
 """Characters of a value, and of all that it took to build it: `a = $b$b`, `b = $c$c` ... doubles with each line."""
+_EXPRESSION_COSTS: Final = 10
+"""Characters that an expression counts for, whatever it comes to."""
 
 
 class ExpansionError(Exception):
@@ -63,7 +65,7 @@ class _Expansion:
             parts.append(text[position:dollar])
             replaced, position = self._expression(text, dollar + 1, depth)
             parts.append(replaced)
-            self._spend(1)
+            self._spend(_EXPRESSION_COSTS)
         result = "".join([*parts, text[position:]])
         self._spend(len(result))
         return result

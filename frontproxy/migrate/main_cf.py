@@ -64,9 +64,9 @@ def words_of(value: str) -> list[str]:
     """The words of a list, parted by commas and blanks; what stands in braces is one word."""
     words, depth = [""], 0
     for character in value:
-        if depth <= 0 and (character in BLANKS or character == ","):
+        if not depth and (character in BLANKS or character == ","):
             words.append("")
             continue
-        depth += {"{": 1, "}": -1}.get(character, 0)
+        depth = max(0, depth + {"{": 1, "}": -1}.get(character, 0))
         words[-1] += character
     return [word for word in words if word]

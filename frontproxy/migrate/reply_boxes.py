@@ -130,8 +130,11 @@ def meet(one: Box, other: Box) -> Box | None:
     return first, second, third, fourth
 
 
-def _without(box: Box, hole: Box) -> list[Box]:
-    """What is left of a box when a part of it is taken out."""
+def _without(box: Box, other: Box) -> list[Box]:
+    """What is left of a box when what it has in common with another is taken out."""
+    hole = meet(box, other)
+    if hole is None:
+        return [box]
     pieces: list[Box] = []
     for octet, (low, high) in enumerate(hole):
         start, end = box[octet]

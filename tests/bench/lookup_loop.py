@@ -79,7 +79,8 @@ class Program:
         )
         theirs.close()
         self._desk = ours
-        assert self._process.stdin and self._process.stderr
+        assert self._process.stdin
+        assert self._process.stderr
         self._process.stdin.write(Orders((server,)).line())
         self._process.stdin.flush()
         assert b"lookup_ready" in self._process.stderr.readline()
@@ -111,7 +112,8 @@ class Program:
 
     def end(self) -> None:
         """Hang up, and wait for its end."""
-        assert self._process.stdin and self._process.stderr
+        assert self._process.stdin
+        assert self._process.stderr
         self._process.stdin.close()
         self._process.wait(10)
         self._process.stderr.close()

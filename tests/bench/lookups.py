@@ -23,7 +23,6 @@ from frontproxy.core.reply_pattern import parse_pattern
 from frontproxy.lookup.cache import ADDRESSES
 from frontproxy.lookup.desk import Desk
 from frontproxy.lookup.messages import PACKET_LIMIT
-from tests.bench.decision import client
 
 ROUNDS = 7
 COUNT = 2000
@@ -127,6 +126,11 @@ def main() -> int:
     return int(asked > ASKED_BUDGET or known + nothing > KNOWN_BUDGET or grown > BOUND)
 
 
+def client(number: int) -> bytes:
+    """The number-th stranger, scattered over all of IPv4."""
+    return (number * 2654435761 % 2**32).to_bytes(4, "big")
+
+
 def median(step: Callable[[bytes], object], batches: Sequence[Sequence[bytes]]) -> float:
     """Microseconds of CPU an address."""
     taken = []
@@ -139,17 +143,18 @@ def median(step: Callable[[bytes], object], batches: Sequence[Sequence[bytes]]) 
 
 
 def growth(office: Office, strangers: int) -> float:
-    """Megabytes by which memory grows with so many strangers, and then with as many again."""
-    before = memory()
+    """Megabytes by which memory grows with so many strangers, and then with as many again, twice."""
+    before, collected = memory(), collection()
     grown = []
-    for start in (1, 2):
+    for start in (1, 2, 3):
         for number in range(start * strangers, (start + 1) * strangers):
             office.look_up(client(number))
         grown.append(memory() - before)
     cached = office.desk.status()["cached"]
-    print(f"{strangers} strangers: {grown[0]:.1f} MB, twice as many: {grown[1]:.1f} MB; {cached} addresses are kept")
-    print(f"a full garbage collection then takes {collection():.1f} ms")
-    return grown[1]
+    steps = ", then ".join(f"{grown_by:.1f}" for grown_by in grown)
+    print(f"{strangers} strangers, and as many twice more: {steps} MB; {cached} addresses are kept")
+    print(f"a full garbage collection takes {collection():.1f} ms, {collected:.1f} before")
+    return grown[-1]
 
 
 def as_objects(office: Office, batches: Sequence[Sequence[bytes]]) -> None:

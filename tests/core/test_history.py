@@ -1,7 +1,6 @@
 """The mathematics of history: the worked numbers of the design, and what must hold for any numbers."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -124,7 +123,7 @@ def test_a_share_in_a_level_that_was_lost_is_nothing(lost: str) -> None:
     setattr(world, lost, None)
     for number in range(2):
         world.session(f"neighbour {number}", bad=1)
-    record = replace(world.clients["a"], network_share=NOTHING, asn_share=NOTHING)
+    record = world.clients["a"]._replace(network_share=NOTHING, asn_share=NOTHING)
 
     recalled = world.recall("a")
     recalled = recalled._replace(asn=None) if lost == "network" else recalled._replace(network=None)
@@ -183,7 +182,7 @@ def test_the_reasons_are_told_in_plain_words() -> None:
     world = World(TIMELESS)
     for days, text in ((0, "just now"), (1 / 24, "1 hour ago"), (0.5, "13 hours ago"), (1.5, "2 days ago")):
         world.session("a", good=0)
-        world.clients["a"] = replace(world.clients["a"], own=Level(START, 10, 3.71, 1.0))
+        world.clients["a"] = world.clients["a"]._replace(own=Level(START, 10, 3.71, 1.0))
         world.days(days)
         assert world.recollect("a").reasons[0].text == f"still worth 3.7 good and 1.0 bad sessions, the last {text}"
 

@@ -1,7 +1,5 @@
 """Providers: a big sender's hundred addresses are one neighbourhood, and only those with good clients count."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,7 +148,7 @@ def test_what_was_taught_under_a_former_name_is_no_share_of_the_new_provider() -
         for _session in range(3):
             world.session(f"other{number}", good=1)
     world.network = world.asn = None
-    stranger = replace(world.clients["mx0"], provider_share=NOTHING)
+    stranger = world.clients["mx0"]._replace(provider_share=NOTHING)
 
     recalled = world.recall("mx0")
     assert recollect(recalled, now=world.now, forgetting=FORGETTING) == recollect(
@@ -197,7 +195,7 @@ def test_a_name_just_heard_counts_else_the_one_remembered_while_it_holds(
     world = World()
     world.names["a"] = DOMAIN
     world.session("a", good=1)
-    record = replace(world.clients["a"], name=KnownName("known", "", START + 10))
+    record = world.clients["a"]._replace(name=KnownName("known", "", START + 10))
 
     found = name_in_force(record, heard, now)
     assert (found.name if found else None) == name

@@ -29,6 +29,11 @@ LISTS = (dns_list("bl.example"), dns_list("wl.example", 5.0))
 ZONES = ["bl.example", "wl.example"]
 
 
+def stranger(number: int) -> bytes:
+    """One of many."""
+    return bytes([198, 51, number // 256, number % 256])
+
+
 class Lines:
     """A log that remembers."""
 

@@ -1,7 +1,6 @@
 """Records survive the way to the disk, and what rots there says nothing."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -30,8 +29,8 @@ def levels() -> st.SearchStrategy[Level]:
     ("key", "record"),
     [
         (KEY, RECORD),
-        (KEY, replace(RECORD, name=KnownName("dsl-7.example.net", "", NOW), provider_share=NOTHING)),
-        (KEY, replace(RECORD, name=None, provider_share=NOTHING)),
+        (KEY, RECORD._replace(name=KnownName("dsl-7.example.net", "", NOW), provider_share=NOTHING)),
+        (KEY, RECORD._replace(name=None, provider_share=NOTHING)),
         (KEY, ClientRecord()),
         (NETWORK + b"\xc0\x00\x02", Level(NOW, 4, 1, 3)),
         (PROVIDER_KEY, ProviderRecord(SHARE)),
@@ -59,7 +58,7 @@ def test_shares_are_the_same_but_for_rounding(
 
 @pytest.mark.parametrize("name", ["", "x" * 256])
 def test_a_name_that_is_none_or_too_long_is_not_kept(name: str) -> None:
-    found = unpack(packed(KEY, replace(RECORD, name=KnownName(name, "", NOW))))
+    found = unpack(packed(KEY, RECORD._replace(name=KnownName(name, "", NOW))))
 
     assert isinstance(found, ClientRecord)
     assert found.name is None
@@ -68,7 +67,7 @@ def test_a_name_that_is_none_or_too_long_is_not_kept(name: str) -> None:
 
 @pytest.mark.parametrize(("t", "kept"), [(-1.0, 0.0), (math.nan, 0.0), (1e300, 2.0**32 - 1), (NOW + 0.9, NOW)])
 def test_times_are_whole_seconds_within_four_bytes(t: float, kept: float) -> None:
-    found = unpack(packed(KEY, replace(RECORD, own=Level(t, 1, 1, 0), name=replace(NAME, until=t))))
+    found = unpack(packed(KEY, RECORD._replace(own=Level(t, 1, 1, 0), name=NAME._replace(until=t))))
 
     assert isinstance(found, ClientRecord)
     assert found.own.t == kept
@@ -104,4 +103,4 @@ def test_a_row_cut_short_keeps_what_is_whole() -> None:
         return key, t, n, good, bad, more[:length]
 
     assert unpack(cut(10)) == ClientRecord(RECORD.own)
-    assert unpack(cut(40)) == replace(RECORD, name=None, provider_share=NOTHING)
+    assert unpack(cut(40)) == RECORD._replace(name=None, provider_share=NOTHING)

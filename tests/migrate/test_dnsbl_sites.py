@@ -54,11 +54,20 @@ def test_what_cannot_be_translated_is_told(entry: str, why: str) -> None:
     assert why in sites.remarks[0][0]
 
 
+def test_filters_that_are_too_much_for_a_list_are_told() -> None:
+    crossing = [
+        f"bl.example=127.{number}.[0..255].2 bl.example=127.[0..255].{number}.2*-1" for number in range(1, 60, 2)
+    ]
+    sites = read_sites(" ".join(crossing))
+
+    assert (sites.zones, sites.remarks[0][1]) == ((), "write fewer filters")
+
+
 def test_a_filter_is_kept_as_far_as_its_replies_are_listings() -> None:
     assert worth("bl.example=[10;127].0.0.[1;4]", "127.0.0.4") == [-5]
 
 
-@pytest.mark.parametrize("threshold", [1, 2, 3, 7, 8, 14, 97])
+@pytest.mark.parametrize("threshold", [1, 2, 3, 7, 8, 14, 38])
 def test_weights_that_reach_the_threshold_together_make_a_foe(threshold: int) -> None:
     assert points_of(threshold, threshold) == -15
     assert threshold * points_of(1, threshold) <= -15

@@ -10,7 +10,7 @@ from frontproxy.migrate.first_match import Action, Rule, first_matches
 
 _RULES = st.lists(
     st.tuples(
-        st.tuples(st.integers(0, 31), st.integers(27, 32)).map(
+        st.tuples(st.integers(0, 15), st.integers(28, 32)).map(
             lambda pair: ip_network(f"192.0.2.{pair[0]}/{pair[1]}", strict=False)
         ),
         st.sampled_from(["own", "permit", "reject", "dunno"]),
@@ -56,7 +56,7 @@ def test_the_whole_internet_is_a_network() -> None:
 def test_every_address_gets_what_its_first_match_says(rules: list[Rule]) -> None:
     found = first_matches(rules)
 
-    for last in range(32):
+    for last in range(16):
         address = IPv4Address(f"192.0.2.{last}")
         expected = next((action for network, action in rules if address in network), None)
         assert {action for action, networks in found.items() if any(address in network for network in networks)} == (

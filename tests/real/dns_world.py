@@ -106,8 +106,9 @@ def world(listings: Mapping[str, Listings] = LISTINGS, *, ttl: int = 300, negati
 
 
 def move_in(build: Callable[..., House], config: str, **options: Any) -> House:
-    """A running house whose lists have all passed their test; `options` as for a House."""
+    """A running house that asks the DNS, and whose lists have all passed their test; `options` as for a House."""
     house = build(config, **options).start()
+    wait_for(lambda: house.events("lookup_ready"), "the asking program")
     wait_for_votes(house)
     return house
 

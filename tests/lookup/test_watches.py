@@ -1,0 +1,180 @@
+"""The watches on DNS lists, seen from the desk: who is believed, what is tested, and which friends are asked about."""
+
+from frontproxy.core.address import pack
+from frontproxy.core.hearsay import NOTHING_HEARD
+from frontproxy.lookup.flights import PLACES
+from tests.lookup.desks import (
+    CLIENT,
+    LISTS,
+    ZONES,
+    Office,
+    dns_list,
+    everything,
+    list_said,
+    list_silent,
+    stranger,
+    voting_office,
+)
+
+
+def test_a_new_list_is_tested_at_once_and_strangers_are_asked_about_when_it_has_passed() -> None:
+    with Office() as office:
+        assert office.desk.voting == set()
+        office.ask()
+        assert [question["zones"] for question in office.asked()] == [[]]  # the name alone
+        office.later(0)
+        questions = office.asked()
+        tests = {(question["address"], *question["zones"], question["name"]) for question in questions}
+        assert tests == {(point, zone, False) for point in ("127.0.0.2", "127.0.0.1") for zone in ZONES}
+        for question in questions:
+            listed = ["127.0.0.2"] if question["address"] == "127.0.0.2" else []
+            office.answer(list_said(question, question["zones"][0], *listed))
+
+        assert office.desk.voting == set(ZONES)
+        assert office.log.lines == [
+            "event=dnslist zone=bl.example state=vote",
+            "event=dnslist zone=wl.example state=vote",
+        ]
+
+
+def test_tests_say_nothing_about_clients() -> None:
+    with voting_office() as office:
+        assert office.hearsay(pack("127.0.0.2")) is NOTHING_HEARD
+        assert office.desk.status()["cached"] == 0
+
+
+def test_tests_come_every_five_minutes() -> None:
+    with voting_office() as office:
+        office.later(299)
+        assert office.asked() == []
+        office.later(1)
+        assert len(office.asked()) == 4
+
+
+def test_a_list_that_fails_is_asked_about_nobody_until_it_passes() -> None:
+    with voting_office() as office:
+        office.later(300)
+        office.test_lists(pass_=["wl.example"])
+        assert office.desk.voting == {"wl.example"}
+        (line,) = office.log.lines
+        assert line.startswith("event=dnslist zone=bl.example state=no_vote why=")
+        office.ask()
+        assert [question["zones"] for question in office.asked()] == [["wl.example"]]
+
+        office.later(60)
+        office.test_lists()
+        assert office.desk.voting == set(ZONES)
+        assert office.log.lines[1:] == ["event=dnslist zone=bl.example state=vote"]
+
+
+def test_a_silent_list_loses_its_vote_and_people_are_told() -> None:
+    with voting_office() as office:
+        for _ in range(2):
+            office.later(300)
+            office.test_lists(error="timeout")
+
+        assert office.desk.voting == set()
+        assert list(office.desk.troubles()) == [
+            f"DNS list {zone} has no vote: its last tests had no answer (timeout); see whether our resolver reaches it"
+            for zone in ZONES
+        ]
+
+
+def test_a_new_list_is_no_trouble_in_its_first_seconds() -> None:
+    with Office() as office:
+        office.later(5)
+        assert list(office.desk.troubles()) == []
+        office.later(6)
+        assert len(list(office.desk.troubles())) == 2
+
+
+def test_a_client_at_a_test_point_is_a_client_like_any_other() -> None:
+    with voting_office() as office:
+        office.later(300)
+        tests = office.asked()
+        office.ask(pack("127.0.0.2"))
+        (question,) = office.asked()
+        office.answer(*everything(question))
+
+        assert len(tests) == 4
+        assert len(office.hearsay(pack("127.0.0.2")).lists) == 2
+        assert office.heard == 1
+
+
+def test_a_friend_is_asked_about_now_and_then() -> None:
+    with voting_office() as office:
+        office.desk.friend_came(stranger(1), office.now)
+        office.desk.friend_came(stranger(2), office.now + 9)
+        office.desk.friend_came(stranger(1), office.now + 10)
+        office.desk.friend_came(stranger(3), office.now + 11)
+        office.desk.friend_came(stranger(1), office.now + 86399)
+
+        assert [(question["address"], question["zones"], question["name"]) for question in office.asked()] == [
+            ("198.51.0.1", ZONES, False),
+            ("198.51.0.3", ZONES, False),
+        ]
+        office.desk.friend_came(stranger(1), office.now + 86400)
+        assert len(office.asked()) == 1
+
+
+def test_a_list_that_lists_our_friends_has_no_vote() -> None:
+    with voting_office() as office:
+        for number in range(3):
+            office.now += 10
+            office.desk.friend_came(stranger(number), office.now)
+            (question,) = office.asked()
+            office.answer(*[list_said(question, zone, "127.0.0.2") for zone in ZONES])
+
+        assert office.desk.voting == {"wl.example"}
+        assert office.log.lines == ['event=dnslist zone=bl.example state=no_vote why="it lists 3 of 3 of our friends"']
+        bad, good = office.desk.status()["lists"]
+        assert (bad["friends"], bad["asked"], bad["listed"]) == ([3, 3], 3, 3)
+        assert good["friends"] == [0, 0]
+
+
+def test_friends_that_are_not_listed_bear_witness_for_a_list() -> None:
+    with voting_office() as office:
+        for number in range(5):
+            office.now += 10
+            office.desk.friend_came(stranger(number), office.now)
+            office.answer(*everything(office.asked()[0]))
+
+        assert office.desk.voting == set(ZONES)
+        assert office.desk.status()["lists"][0]["friends"] == [0, 5]
+
+
+def test_a_list_without_a_vote_goes_on_being_asked_about_friends() -> None:
+    with Office() as office:
+        office.desk.friend_came(CLIENT, office.now)
+
+        assert office.asked()[0]["zones"] == ZONES
+
+
+def test_no_answer_about_a_friend_is_no_witness() -> None:
+    with voting_office() as office:
+        office.desk.friend_came(CLIENT, office.now)
+        office.answer(list_silent(office.asked()[0], "bl.example"))
+
+        assert office.desk.status()["lists"][0]["friends"] == [0, 0]
+        assert office.desk.status()["lists"][0]["no_answer"] == 1
+
+
+def test_what_a_list_says_that_was_removed_harms_nobody() -> None:
+    with voting_office() as office:
+        office.desk.friend_came(CLIENT, office.now)
+        office.desk.configure(office.dns, LISTS[:1], office.link)
+        office.answer(*everything(office.asked()[0]))
+
+        assert [found["asked"] for found in office.desk.status()["lists"]] == [1]
+        assert not office.log.bugs
+
+
+def test_more_lists_than_there_are_places_are_tested_one_after_the_other() -> None:
+    lists = tuple(dns_list(f"l{number}.example") for number in range(200))
+    with Office(lists=lists) as office:
+        for _ in range(2):
+            office.later(1)
+            assert office.desk.status()["in_flight"] <= PLACES
+            office.test_lists()
+
+        assert len(office.desk.voting) == 200
