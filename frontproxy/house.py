@@ -109,7 +109,6 @@ class House:
             root.start_soon(proxy.memory.run)
             root.start_soon(proxy.pools.relay.run)
             root.start_soon(proxy.desk.run)
-            root.start_soon(self._databases.run)
             root.start_soon(pulse.run, proxy, stalls, lambda: self._each_second(alarms))
             root.start_soon(report.serve, sockets.report)
             try:
@@ -120,6 +119,7 @@ class House:
                 # What is here now stays for good: the collector need not look through it again, 10 ms each time.
                 gc.collect()
                 gc.freeze()
+                root.start_soon(self._databases.run)
                 root.start_soon(AdminSocket(controls, proxy.log, group).serve, sockets.admin)
                 ready([door.address for door in self._doors.values()])
                 self._is_told_ready = self._supervisor.notifier.ready(self._serving())

@@ -111,7 +111,7 @@ async def load(path: Path) -> Setup:
             settings.history.evidence_cap,
             settings.history.network_limit,
         ),
-        warnings=tuple(sorted(checked.warnings)),
+        warnings=tuple(sorted([*checked.warnings, *geo.remarks(str(path))])),
         mailbox=str(told.get("delivery", "")),
         personalities=told.get("effective", {}),
         fingerprint=str(told.get("fingerprint", "")),

@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
 from rich.console import Console
@@ -143,6 +144,7 @@ def status(answer: Answer, options: Namespace) -> None:
         "history": f"{history['clients']} clients, {history['networks']} networks; {history['unwritten']} unwritten",
         "longest stall": f"{answer['longest_stall'] * 1000:.1f} ms in the last minute",
         "lists": f"{answer['lists']['networks']} networks in {answer['lists']['lists']} lists",
+        "databases": ", ".join(map(_database, answer["databases"])) or "none",
         "counters": ", ".join(f"{name} {value}" for name, value in answer["counters"].items()),
     }
     grid = Table.grid(padding=(0, 2))
@@ -155,6 +157,11 @@ def status(answer: Answer, options: Namespace) -> None:
         _print(Text(_escaped(f"ALARM: {alarm}"), "bold red"))
     for warning in answer["warnings"]:
         _print(Text(_escaped(f"warning: {warning}"), "yellow"))
+
+
+def _database(told: Answer) -> str:
+    built = datetime.fromtimestamp(told["built"], UTC).strftime("%Y-%m-%d")
+    return f"{PurePath(told['file']).name} ({told['kind']}, built {built})"
 
 
 def _asked(dns: Answer) -> str:

@@ -59,6 +59,7 @@ def status_of(proxy: Proxy, watched: Watched) -> dict[str, Any]:
         },
         "dns": {"program": watched.asking(), **proxy.desk.status()},
         "history": proxy.memory.status(),
+        "databases": proxy.setup.geo.status(),
         "lists": {"networks": proxy.setup.lists.entries, "lists": len(proxy.setup.config.lists)},
         "counters": {**dict(sorted(proxy.counters.items())), "log_lines_dropped": proxy.log.dropped_in_all},
     }

@@ -253,6 +253,7 @@ async def test_status_tells_how_everything_is(house: House) -> None:
         "feeds",
         "dns",
         "history",
+        "databases",
         "lists",
         "counters",
     }

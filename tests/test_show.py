@@ -116,6 +116,7 @@ def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
             "lists": [list_status("bl.example"), list_status(text, why=text)],
         },
         "history": {"file": text, "clients": 3, "networks": 2, "unwritten": 0, "troubles": [text]},
+        "databases": [{"file": f"/srv/{text}", "kind": text, "built": 1.7e9, "bytes": 9, "complete": True}],
         "lists": {"networks": 5, "lists": 2},
         "counters": {"accepted": 12, text: 7},
     }
@@ -246,6 +247,7 @@ def test_status_tells_which_dns_lists_are_believed(monkeypatch: pytest.MonkeyPat
     rows = [" ".join(line.split()) for line in screen(show.status, answer).splitlines()]
     assert "bl.example yes 40 31 2 1 of 12 2m ago" in rows
     assert "liar.example no 40 31 2 1 of 12 2m ago it lists the world" in rows
+    assert "databases nice (nice, built 2023-11-14)" in rows
     assert any(row.startswith("DNS 99 questions, 5 without an answer, 2 beyond the budget") for row in rows)
 
 

@@ -54,8 +54,8 @@ Present = tuple[float, float]
 
 def present(level: Level, now: float, forgetting: Forgetting, evidence: float = 0.0) -> Present:
     """What is left at `now`, after so many units of evidence more; a step back in time is a step of 0."""
-    step = max(0.0, now - level.t)
-    kept = (1.0 + 1.0 / forgetting.evidence_cap) ** -evidence
+    step = now - level.t if now > level.t else 0.0
+    kept = (1.0 + 1.0 / forgetting.evidence_cap) ** -evidence if evidence else 1.0
     return (
         level.good * kept * 2.0 ** -(step / forgetting.good_half_life),
         level.bad * kept * 2.0 ** -(step / forgetting.bad_half_life),

@@ -2,10 +2,10 @@
 
 Run it alone, as root: `python -m tests.bench.flood_lists [--strangers 300] [--seconds 40] [--only lies,silent]`.
 
-The same flood as `tests.bench.flood`, in front of frontproxy alone, once for each kind of DNS. What changes, changes
-when the flood begins: the list that lies lists everybody from then on, at -25 points, but passes the test of RFC 5782
-(as one does that blocks the world by mistake). The lists are rbldnsd's, behind unbound; a forwarder in this process
-counts the questions. 1 if a known client was not served.
+The same flood as `tests.bench.flood`, in front of frontproxy alone, once for each kind of DNS. The list that lies lists
+everybody, at -25 points, but passes the test of RFC 5782 (as one does that blocks the world by mistake): from the flood
+on, or from before anybody became known. Silence begins with the flood. The lists are rbldnsd's, behind unbound; a
+forwarder in this process counts the questions. 1 if a known client was not served.
 """
 
 import argparse
@@ -35,10 +35,11 @@ _TTL = 1
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of DNS: lines of a configuration that asks it, and what befalls it when the flood begins."""
+    """A kind of DNS: lines of a configuration that asks it, and what befalls it at the start and before the flood."""
 
     config: Callable[[World], str]
-    befalls: Callable[[World], object]
+    at_start: Callable[[World], object]
+    before_flood: Callable[[World], object]
 
 
 def _asks(dns: World) -> str:
@@ -50,11 +51,20 @@ def _nothing(_dns: World) -> None:
     """It goes on as before."""
 
 
+def _lie(dns: World) -> None:
+    dns.rbldnsd.write(LIAR, EVERYBODY_BUT_THE_TEST)
+
+
+def _fall_silent(dns: World) -> None:
+    dns.trouble.conduct("", SILENT)
+
+
 KINDS: Mapping[str, Kind] = {
-    "no DNS": Kind(lambda _dns: "[dns]\nnames = false\n", _nothing),
-    "five lists": Kind(_asks, _nothing),
-    "one lies": Kind(_asks, lambda dns: dns.rbldnsd.write(LIAR, EVERYBODY_BUT_THE_TEST)),
-    "all silent": Kind(_asks, lambda dns: dns.trouble.conduct("", SILENT)),
+    "no DNS": Kind(lambda _dns: "[dns]\nnames = false\n", _nothing, _nothing),
+    "five lists": Kind(_asks, _nothing, _nothing),
+    "one lies, as the flood comes": Kind(_asks, _nothing, _lie),
+    "one has always lied": Kind(_asks, _lie, _nothing),
+    "all silent": Kind(_asks, _nothing, _fall_silent),
 }
 
 
@@ -69,8 +79,9 @@ def counted(name: str, questions: dict[str, int]) -> Iterator[tuple[World, Kind]
 def flood(name: str, options: argparse.Namespace, bar: PhaseBar, questions: dict[str, int]) -> Run:
     """One flood with one kind of DNS."""
     with counted(name, questions) as (dns, kind):
+        kind.at_start(dns)
         system = behind_frontproxy(kind.config(dns))
-        return run(name, system, options.strangers, options.seconds, bar, before_flood=lambda: kind.befalls(dns))
+        return run(name, system, options.strangers, options.seconds, bar, before_flood=lambda: kind.before_flood(dns))
 
 
 def main() -> int:

@@ -1,10 +1,11 @@
-"""What the look-ups of a stranger cost in a whole house: five lists and its name, known already, or asked of a real DNS.
+"""What the look-ups of a stranger cost in a whole house: five lists and its name, known already or asked of real DNS.
 
 Run it alone: `python -m tests.bench.lookup_cost [--strangers 300] [--rounds 5]`.
 
 CPU of all processes of the front end, as the kernel counts it; unbound and rbldnsd are not in it. In every round as
 many strangers come to a house without DNS, then to one with it, then the same to the latter again. Subtracted from
-each other, that is what look-ups cost; medians over the rounds. A stranger who is asked about takes seven questions.
+each other, that is what look-ups cost; medians over the rounds. A stranger who is asked about takes seven look-ups, two of
+them for its name.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.bench.cpu import cpu_of, family
-from tests.bench.visitors import come, house, resolver
+from tests.bench.visitors import ZONES, come, house, resolver
 from tests.real.house import House
 
 BUDGETS = {"known": 100.0, "asked": 2000.0}
@@ -25,16 +26,18 @@ WARM_UP = 60
 Costs = dict[str, list[float]]
 
 
-def measure(house: House, strangers: range) -> dict[str, float]:
-    """Microseconds of CPU for each of them: of all processes, and of each kind."""
-    asking = house.ask("status")["dns"]["program"]
-    kinds = {"proxy": [house.process.pid], "asking program": [asking["pid"]] if asking else []}
-    before = {kind: cpu_of(pids).total for kind, pids in kinds.items()}
-    whole = cpu_of(family(house.process.pid)).total
+def measure(house: House, strangers: range, *, questions: int) -> tuple[float, float]:
+    """Microseconds of CPU for each of them, of all processes and of the asking program; each takes `questions`."""
+    dns = house.ask("status")["dns"]
+    every = family(house.process.pid)
+    asking = [dns["program"]["pid"]] if dns["program"] else []
+    before = cpu_of(every), cpu_of(asking)
     come(house, strangers)
-    spent = {kind: cpu_of(pids).total - before[kind] for kind, pids in kinds.items()}
-    spent["all"] = cpu_of(family(house.process.pid)).total - whole
-    return {kind: seconds / len(strangers) * 1e6 for kind, seconds in spent.items()}
+    after = cpu_of(every), cpu_of(asking)
+    asked = house.ask("status")["dns"]["asked"] - dns["asked"]
+    assert asked == questions * len(strangers), f"{asked} questions"
+    whole, part = ((end - begin).total / len(strangers) * 1e6 for begin, end in zip(before, after, strict=True))
+    return whole, part
 
 
 def measure_all(count: int, rounds: int) -> tuple[Costs, Costs]:
@@ -46,12 +49,12 @@ def measure_all(count: int, rounds: int) -> tuple[Costs, Costs]:
             come(one, range(WARM_UP))
         for number in track(range(rounds), "strangers, round after round"):
             strangers = range(WARM_UP + number * count, WARM_UP + (number + 1) * count)
-            without = measure(asks_nobody, strangers)
-            for kind in ("asked", "known"):
-                spent = measure(asks, strangers)
-                costs[kind].append(spent["all"] - without["all"])
-                asking[kind].append(spent["asking program"])
-            costs["no DNS"].append(without["all"])
+            without, _nothing = measure(asks_nobody, strangers, questions=0)
+            for kind, questions in (("asked", len(ZONES) + 1), ("known", 0)):
+                whole, part = measure(asks, strangers, questions=questions)
+                costs[kind].append(whole - without)
+                asking[kind].append(part)
+            costs["no DNS"].append(without)
     return costs, asking
 
 

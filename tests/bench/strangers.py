@@ -2,10 +2,11 @@
 
 Run it alone: `python -m tests.bench.strangers [--strangers 9000] [--kept 3000]`.
 
-Each is asked about in five lists of a real DNS and by name. The cache of this house keeps fewer addresses than usual
-(`--kept`), so that it is full soon; from then on memory may not grow. It is that of the proxy and of the asking program,
-the part that each shares with nobody (USS); the resolver's is not in it. That the cache is bounded as shipped,
-`tests.bench.lookups` measures with a hundred thousand strangers.
+Each is asked about in five lists of a real DNS and by name. What this house keeps of addresses (the cache of what the
+DNS told, the census, and what was last read of history) is less than usual (`--kept` each), so that it is full soon;
+from then on memory may not grow. It is that of the proxy and of the asking program, the part that each shares with
+nobody (USS); the resolver's is not in it. The bound of the cache as it is shipped is measured by `tests.bench.lookups`,
+with a hundred thousand strangers.
 """
 
 import argparse
@@ -21,7 +22,11 @@ STEPS = 9
 MOST_GROWTH = 1.05
 """Memory at the end, in units of what it was when the cache had just become full."""
 _KEEPS = """
+from frontproxy.core import census
 from frontproxy.lookup import cache
+from frontproxy.memory import sqlite
+census.Census.__init__.__defaults__ = ({kept},)
+sqlite._READ_LIMIT = {kept}
 addresses, characters = cache.Cache.__init__.__defaults__
 cache.Cache.__init__.__defaults__ = {kept}, characters
 """

@@ -27,6 +27,8 @@ trusted_proxies = ["127.0.0.1/32"]
 pause = "4m"
 [pool.all]
 backends = ["pass:/nonexistent/all"]
+[[route]]
+to = "all"
 {dns}
 """
 _DNS = """

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.history import KnownName, name_in_force, recollect
+from frontproxy.core.history import KnownName, learn, name_in_force, recollect
 from frontproxy.core.level import NOTHING, Level, aged
 from frontproxy.core.provider import ProviderRecord, Witness, witnesses_after
 from tests.core.worlds import ASN, FORGETTING, START, TIMELESS, World
@@ -157,6 +157,32 @@ def test_what_was_taught_under_a_former_name_is_no_share_of_the_new_provider() -
     world.session("mx0", good=1)
     assert world.clients["mx0"].provider_share.good < 1
     assert world.clients["mx0"].provider_share.n == world.providers["example.net"].level.n
+
+
+def test_a_clients_own_share_is_left_out_of_its_provider() -> None:
+    world = sender(4)
+    befriend(world, "mx9", bad=4)
+    world.network = world.asn = None
+
+    world.names["new"] = DOMAIN
+    [for_others] = [reason for reason in world.recollect("new").reasons if reason.name == "provider"]
+    [for_itself] = [reason for reason in world.recollect("mx9").reasons if reason.name == "provider"]
+    assert " good and 4.0 bad sessions of other clients " in for_others.text
+    assert "bad" not in for_itself.text
+    assert for_itself.points > for_others.points
+
+
+def test_what_was_taught_to_a_provider_is_not_forgotten_while_its_name_is_not_known() -> None:
+    world = sender(4)
+    world.names.clear()
+    world.days(2)
+    recalled = world.recall("mx0")
+    assert recalled.name is None
+
+    learned = learn(recalled, good=1, bad=0, now=world.now, forgetting=FORGETTING).client
+    assert learned
+    assert recalled.client
+    assert (learned.name, learned.provider_share) == (recalled.client.name, recalled.client.provider_share)
 
 
 def test_a_client_whose_name_is_gone_has_no_provider() -> None:

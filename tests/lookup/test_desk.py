@@ -153,6 +153,19 @@ def test_a_second_session_asks_what_the_first_has_not_asked() -> None:
         assert office.heard == 2
 
 
+def test_a_list_that_has_just_got_its_vote_is_asked_beside_those_that_are_being_asked() -> None:
+    with voting_office(lists=LISTS[:1]) as office:
+        office.ask()
+        (first,) = office.asked()
+        office.desk.configure(office.dns, LISTS, office.link)
+        office.later(1)
+        office.test_lists()
+        office.ask()
+
+        assert (first["zones"], first["name"]) == (["bl.example"], True)
+        assert [(question["zones"], question["name"]) for question in office.asked()] == [(["wl.example"], False)]
+
+
 def test_a_flood_of_strangers_is_asked_about_within_the_budget() -> None:
     with voting_office(Dns(lookups_per_second=20)) as office:
         office.now += 10

@@ -129,9 +129,9 @@ def test_a_name_that_does_not_exist_has_no_records() -> None:
 
 
 def test_host_names_cannot_hide_dots() -> None:
-    message = query(kind=PTR).reply(f"{NAME}. 60 IN PTR a\\.b.\\009c.Example.")
+    message = query(kind=PTR).reply(f"{NAME}. 60 IN PTR a\\.b.\\009c.Test.")
 
-    assert read(message, PTR) == Reply(("a\\.b.\\009c.Example",), 60)
+    assert read(message, PTR) == Reply(("a\\.b.\\009c.Test",), 60)
 
 
 def test_addresses_of_version_6_are_read() -> None:

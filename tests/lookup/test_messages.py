@@ -161,7 +161,7 @@ def test_a_broken_answer_is_refused(good: dict[str, object], change: dict[str, o
         decode_answers(json.dumps(good | change).encode() + b"\n")
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(GARBAGE)
 def test_garbage_is_refused(packet: bytes) -> None:
     with pytest.raises(MessageError):

@@ -95,6 +95,19 @@ def test_whatever_is_on_the_disk_unpacks_to_something_sane(
         assert record.name is None or record.name.name.endswith(record.name.domain)
 
 
+@pytest.mark.parametrize("spent", [-1.0, math.inf, math.nan])
+def test_what_nobody_can_have_spent_is_nothing(spent: float) -> None:
+    found = unpack(packed(KEY, RECORD._replace(spent=spent)))
+
+    assert found == RECORD._replace(spent=0.0)
+
+
+def test_a_domain_longer_than_its_name_is_none() -> None:
+    found = unpack(packed(KEY, RECORD._replace(name=KnownName("mx", "example.com", NOW))))
+
+    assert found == RECORD._replace(name=None, provider_share=NOTHING)
+
+
 def test_a_row_cut_short_keeps_what_is_whole() -> None:
     key, t, n, good, bad, more = packed(KEY, RECORD)
     assert more

@@ -66,8 +66,9 @@ def test_no_answer_about_a_name_is_no_evidence(build: Build, dns: World, conduct
 
 
 def test_rules_know_the_confirmed_name(build: Build, dns: World) -> None:
-    rule = '[[route]]\nwhen = "domain == \\"example.org\\" and name == \\"mail.example.org\\""\nreply = "421 4.7.1 Known"\n'
-    house = move_in(build, dns.config(lists="") + rule + '[[route]]\nto = "hostile"\n')
+    when = "domain == 'example.org' and name == 'mail.example.org'"
+    rules = f'[[route]]\nwhen = "{when}"\nreply = "421 4.7.1 Known"\n[[route]]\nto = "hostile"\n'
+    house = move_in(build, dns.config(lists="") + rules)
 
     visit(house, UNCONFIRMED)
     with pytest.raises(AssertionError, match=r"421 4\.7\.1 Known"):

@@ -129,8 +129,8 @@ def test_a_lying_list_costs_a_known_client_nothing_even_before_it_is_found_out(b
     dns.rbldnsd.write(BLOCK, EVERYBODY_BUT_THE_TEST)
 
     def is_listed() -> bool:
-        told = {one["zone"]: one["said"] for one in house.ask(f"score {FRIEND} --ask")["dnslists"]}
-        return told[BLOCK] == "listed"
+        lists_told = house.ask(f"score {FRIEND} --ask")["dnslists"]
+        return {told["zone"]: str(told["said"]) for told in lists_told}[BLOCK] == "listed"
 
     wait_for(is_listed, "the lie")
     told = house.ask(f"score {FRIEND}")

@@ -1,0 +1,31 @@
+"""Registrable domains, as far as they may stand for a provider."""
+
+import pytest
+
+from frontproxy.lookup.registrable import Domains
+
+DOMAINS = Domains(["Own.Example.", "hosting.co.uk"])
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [
+        ("mail.example.com", "example.com"),
+        ("example.com", "example.com"),
+        ("a.b.example.co.uk", "example.co.uk"),
+        ("co.uk", ""),
+        ("com", ""),
+        ("", ""),
+        ("mail.example.nosuchtld", "example.nosuchtld"),
+        ("mx.company.uk.com", "company.uk.com"),
+        ("uk.com", ""),
+        ("me.dyndns.org", "me.dyndns.org"),
+        ("ec2-192-0-2-1.compute-1.amazonaws.com", ""),
+        ("mail.own.example", ""),
+        ("www.hosting.co.uk", ""),
+        ("mail.nothosting.co.uk", "nothosting.co.uk"),
+        ("xn--mail-0ra.xn--bcher-kva.de", "xn--bcher-kva.de"),
+    ],
+)
+def test_a_domain_stands_for_a_provider_or_not(name: str, domain: str) -> None:
+    assert DOMAINS.of(name) == domain
