@@ -109,8 +109,6 @@ class Loop:
     def _hear_desk(self) -> None:
         """Take questions, unless answers cannot be delivered."""
         for _ in range(_QUESTIONS_AT_ONCE):
-            if self._packets:
-                return
             try:
                 packet = self._desk.recv(PACKET_LIMIT + 1)
             except BlockingIOError:

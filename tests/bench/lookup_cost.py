@@ -4,8 +4,8 @@ Run it alone: `python -m tests.bench.lookup_cost [--strangers 300] [--rounds 5]`
 
 CPU of all processes of the front end, as the kernel counts it; unbound and rbldnsd are not in it. In every round as
 many strangers come to a house without DNS, then to one with it, then the same to the latter again. Subtracted from
-each other, that is what look-ups cost; medians over the rounds. A stranger who is asked about takes seven look-ups, two of
-them for its name.
+each other, that is what look-ups cost; medians over the rounds. A stranger who is asked about takes seven look-ups,
+two of them for its name.
 """
 
 import argparse

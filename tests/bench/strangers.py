@@ -1,6 +1,6 @@
 """What strangers leave behind in memory: thousands of different ones, one after the other, in a whole house.
 
-Run it alone: `python -m tests.bench.strangers [--strangers 9000] [--kept 3000]`.
+Run it alone: `python -m tests.bench.strangers [--strangers 12000] [--kept 1000]`.
 
 Each is asked about in five lists of a real DNS and by name. What this house keeps of addresses (the cache of what the
 DNS told, the census, and what was last read of history) is less than usual (`--kept` each), so that it is full soon;
@@ -55,8 +55,8 @@ def memory(pid: int) -> float:
 def main() -> int:
     """Print a table; 1 if memory grows when the cache is full."""
     parser = argparse.ArgumentParser(description="memory that strangers leave behind")
-    parser.add_argument("--strangers", type=int, default=9000)
-    parser.add_argument("--kept", type=int, default=3000, help="addresses in the cache")
+    parser.add_argument("--strangers", type=int, default=12_000)
+    parser.add_argument("--kept", type=int, default=1000, help="addresses in the cache")
     options = parser.parse_args()
     rows = measure(options.strangers, options.kept)
     table = Table("strangers so far", "addresses in the cache", "MB of the proxy", "MB of the asking program")
