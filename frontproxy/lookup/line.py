@@ -26,11 +26,10 @@ class Line(Generic[T]):
         return sum(self._taken.values())
 
     def take(self, subject: str) -> bool:
-        """Take a place at once, if one is free and nobody of the subject is in line for it."""
-        if subject in self._lines or not self._may(subject):
+        """Take a place at once, if there is one for this subject; then nobody is in line for it."""
+        if not self._may(subject):
             return False
-        self._free -= 1
-        self._taken[subject] = self._taken.get(subject, 0) + 1
+        self._hold(subject)
         return True
 
     def wait(self, subject: str, one: T) -> bool:
@@ -55,6 +54,10 @@ class Line(Generic[T]):
     def _may(self, subject: str) -> bool:
         return self._free > 0 and self._taken.get(subject, 0) < self._share
 
+    def _hold(self, subject: str) -> None:
+        self._free -= 1
+        self._taken[subject] = self._taken.get(subject, 0) + 1
+
     def _next(self, subject: str) -> T:
         """The first of a subject's line, which then is the last to have its turn again."""
         line = self._lines.pop(subject)
@@ -62,6 +65,5 @@ class Line(Generic[T]):
         if line:
             self._lines[subject] = line
         self._room += 1
-        self._free -= 1
-        self._taken[subject] = self._taken.get(subject, 0) + 1
+        self._hold(subject)
         return one

@@ -1,5 +1,6 @@
 """The loop of the asking program: questions come in from the desk, replies from servers, answers go back; one epoll."""
 
+import contextlib
 import os
 import socket
 import time
@@ -103,11 +104,10 @@ class Loop:
 
     def _hear_parent(self) -> None:
         """End-of-file is all that it has to say."""
-        if not os.read(self._lifeline, 4096):
-            self.is_wanted = False
+        with contextlib.suppress(BlockingIOError):
+            self.is_wanted = bool(os.read(self._lifeline, 4096))
 
     def _hear_desk(self) -> None:
-        """Take questions, unless answers cannot be delivered."""
         for _ in range(_QUESTIONS_AT_ONCE):
             try:
                 packet = self._desk.recv(PACKET_LIMIT + 1)
@@ -138,7 +138,7 @@ class Loop:
             try:
                 self._desk.send(self._packets[0])
             except BlockingIOError:
-                self._events.watch(self._desk.fileno(), self._hear_desk, WRITE)
+                self._events.watch(self._desk.fileno(), _another_turn, WRITE)
                 return
             except OSError:
                 self.is_wanted = False
@@ -146,3 +146,7 @@ class Loop:
             del self._packets[0]
         if waited:
             self._events.watch(self._desk.fileno(), self._hear_desk, READ)
+
+
+def _another_turn() -> None:
+    """Nothing is to be done before its end, when answers are delivered."""

@@ -19,6 +19,7 @@ from frontproxy.lookup.orders import BadOrders, Log, read_orders
 
 _USAGE: Final = 64  # sysexits
 _OS_ERROR: Final = 71
+_NICENESS: Final = 5  # when cores are short, those who serve friends come first
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us; the parent coordinates
     os.set_blocking(2, False)  # a pipe of our own
+    os.nice(_NICENESS)
     log = Log()
     lifeline = sys.stdin.fileno()
     try:

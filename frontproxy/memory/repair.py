@@ -54,7 +54,7 @@ def open_soundly(path: Path, *, now: float, tell: Tell) -> Opened:
             f"history file {path} is that of an older frontproxy and could not be brought up to date ({why}); it is "
             "left as it is, and history is kept in memory only: make room for three times its size, then restart"
         )
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, Damaged) as error:
         table = _frozen(path)
         if table:
             failing = f"history file {path} can only be read ({error}); make room on the disk, or give us rights"

@@ -2,8 +2,8 @@
 
 A key is a byte for the level and the packed client, network, ASN, or ASN and domain of a provider. A client's shares
 are kept in single precision (core.level knows about the rounding), times in whole seconds, and the name as text: a
-known client has 200 bytes on disk, its part of the other levels included. What we cannot have written (a rotten disk)
-says nothing.
+known client takes less than 200 bytes on disk, its part of the other levels included. What we cannot have written (a
+rotten disk) says nothing.
 """
 
 from math import inf
@@ -67,13 +67,10 @@ def client_more(record: ClientRecord) -> bytes:
     """All of a client's record but its own level: two shares and what is spent; then, if it has a name, the third."""
     more = _SHARES.pack(*_packed_level(record.network_share), *_packed_level(record.asn_share), record.spent)
     name = record.name
-    if name is None or not name.name or len(name.name) > NAME_LIMIT:
+    if name is None or not 0 < len(name.name) <= NAME_LIMIT or not name.name.endswith(name.domain):
         return more
-    return (
-        more
-        + _NAME.pack(*_packed_level(record.provider_share), _seconds(name.until), len(name.domain))
-        + name.name.encode()
-    )
+    share = _packed_level(record.provider_share)
+    return more + _NAME.pack(*share, _seconds(name.until), len(name.domain)) + name.name.encode()
 
 
 def checked_level(t: float, n: float, good: float, bad: float) -> Level:

@@ -15,7 +15,13 @@ BENCHES: Mapping[str, Sequence[str]] = {
     "bulk": ("--rounds", "1", "--messages", "2"),
     "held": ("--strangers", "2000"),
     "reload": ("--reloads", "2", "--sessions", "1000", "--networks", "100000"),
+    "lookups": ("10000",),
+    "lookup_loop": ("--strangers", "500"),
+    "lookup_cost": ("--strangers", "120", "--rounds", "2"),
+    "dns_dead": ("--rounds", "3"),
+    "strangers": ("--strangers", "4500"),
     "flood": ("--strangers", "300", "--seconds", "10"),
+    "flood_lists": ("--seconds", "10", "--only", "always"),
 }
 """In this order; with what a quick run of each is asked for."""
 

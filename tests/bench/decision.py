@@ -17,11 +17,11 @@ import trio
 
 from frontproxy.clock import AnchoredClock
 from frontproxy.core import address
-from frontproxy.core.history import learn
+from frontproxy.core.history import Keys, KnownName, learn
 from frontproxy.handover.held import HeldSockets
 from frontproxy.log import Log
 from frontproxy.memory.pins import Pins
-from frontproxy.memory.sqlite import HistoryFile, Keys
+from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.proxy import Proxy
 from frontproxy.setup import Setup, load
 
@@ -40,6 +40,12 @@ def main() -> None:
 def client(number: int) -> bytes:
     """The number-th client, scattered over all of IPv4."""
     return (number * 2654435761 % 2**32).to_bytes(4, "big")
+
+
+def name_of(number: int) -> KnownName:
+    """The name that a client is remembered by; three share a provider."""
+    domain = f"example{number // 3:07}.com"
+    return KnownName(f"mx-{number % 100:02}.{domain}", domain, time.time() + 86400)
 
 
 def write_list(path: Path, networks: int) -> None:
@@ -67,8 +73,8 @@ async def fill(history: HistoryFile, clients: int) -> None:
         for number in range(start, min(start + BATCH, clients)):
             packed = client(number)
             keys = Keys(address.client_of(packed), address.network_of(packed), 0)
-            learned = learn(*history.recall(keys), good=1.0, bad=0.0, now=time.time(), forgetting=forgetting)
-            history.remember(keys, *learned)
+            recalled = history.recall(keys, heard=name_of(number))
+            history.remember(learn(recalled, good=1.0, bad=0.0, now=time.time(), forgetting=forgetting))
         await history.flush()
 
 

@@ -160,6 +160,7 @@ def test_an_address_is_found_however_it_is_written(packed: bytes) -> None:
         "-".join(padded),
         "".join(padded),
         packed.hex(),
+        f"p{packed[::-1].hex()}",
         f"x{c}-{d}",
         f"{d}.{c}",
     ):

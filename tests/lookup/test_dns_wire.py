@@ -151,6 +151,15 @@ def test_no_more_than_so_many_records_are_read() -> None:
     assert len(read(message).records) == RECORDS_LIMIT
 
 
+def test_behind_so_many_records_no_soa_is_looked_for() -> None:
+    others = b"".join(b"\1x\0" + _record(number)[2:] for number in range(RECORDS_LIMIT))
+    soa = b"\xc0\x0c\0\6\0\1\0\0\0\x3c\0\x16" + bytes(21) + b"\x09"
+    header = b"\0\7\x80\0\0\1"
+
+    assert read(header + b"\0\x10\0\1\0\0" + ASKED + others + soa) == Reply((), 9)
+    assert read(header + b"\0\x11\0\1\0\0" + ASKED + others + soa) == Reply((), 0)
+
+
 def test_a_truncated_reply_is_known() -> None:
     assert dns_wire.is_truncated(query().reply(truncated=True))
     assert not dns_wire.is_truncated(query().reply())

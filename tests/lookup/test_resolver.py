@@ -1,16 +1,28 @@
 """The resolver: one reply to each question, whatever servers do. Its clock and its turns are taken by hand."""
 
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from frontproxy.lookup import resolver, servers
-from frontproxy.lookup.dns_wire import PTR, RECORDS_LIMIT, Reply
+from frontproxy.lookup.dns_wire import PTR, RECORDS_LIMIT, A, Reply, question
 from frontproxy.lookup.servers import PORTS
 from tests.fakes import open_descriptors
 from tests.lookup.fake_dns import SOA, FakeServer, Turns, query_of, turns
 
+ANOTHER_ID = b"\0\x26--\x80\0\0\1\0\0\0\0\0\0" + question("2.0.0.127.bl.example", A)
 LISTED = Reply((b"\x7f\0\0\x02",), 300)
+
+
+class AlwaysSeven(random.Random):
+    """No chance at all."""
+
+    def getrandbits(self, _bits: int, /) -> int:
+        return 7
+
+    def randrange(self, *_limits: int) -> int:  # type: ignore[override]  # only as it is called here
+        return 0
 
 
 @pytest.fixture(autouse=True)
@@ -224,6 +236,47 @@ def test_a_server_that_comes_back_is_asked(server: FakeServer, its: Turns) -> No
     assert its.said() == LISTED
 
 
+def test_a_server_that_came_back_hears_the_very_next_question(
+    server: FakeServer, its: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "PORTS", 1)
+    server.die()
+    its.ask()
+    with FakeServer(server.place[1]) as again:
+        its.ask("3.0.0.127.bl.example")
+        assert again.query().name == "3.0.0.127.bl.example A"
+
+
+def test_an_id_that_is_used_again_belongs_to_who_used_it_last(
+    server: FakeServer, second: FakeServer, both: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "PORTS", 1)
+    monkeypatch.setattr(servers, "_chance", AlwaysSeven())
+    both.ask()
+    server.query().answer(rcode="SERVFAIL")
+    both.take()
+    both.ask("3.0.0.127.bl.example")
+    second.query().listed("127.0.0.2")
+    both.take()
+    server.query().listed("127.0.0.3")
+    both.take()
+
+    assert both.said() == LISTED
+    assert both.heard["3.0.0.127.bl.example"].records == (b"\x7f\0\0\x03",)
+
+
+def test_fewer_servers_than_before_are_enough(server: FakeServer, second: FakeServer, both: Turns) -> None:
+    server.die()
+    both.ask()
+    both.take()
+    both.resolver.use([second.place])
+    second.die()
+    both.ask("3.0.0.127.bl.example")
+    both.take()
+
+    assert both.heard == {}
+
+
 def test_a_silent_server_is_not_the_first_any_more(server: FakeServer, second: FakeServer, both: Turns) -> None:
     both.ask()
     server.query()
@@ -311,12 +364,16 @@ def test_sockets_are_few_and_change(server: FakeServer, its: Turns, monkeypatch:
 
 def test_an_old_socket_is_closed_when_nobody_waits_there(server: FakeServer, its: Turns) -> None:
     before = open_descriptors()
+    ports = set()
     for number in range(40):
         its.now += 300
         its.ask(f"{number}.bl.example")
-        server.query().answer(rcode="NXDOMAIN")
+        query = server.query()
+        ports.add(query.sender)
+        query.answer(rcode="NXDOMAIN")
         its.take()
 
+    assert len(ports) > 2 * PORTS
     assert open_descriptors() == before + PORTS
 
 
@@ -392,6 +449,7 @@ def test_tcp_that_stalls_is_given_up_after_three_seconds(server: FakeServer, its
     its.take_stream()
     its.after(2.99)
     assert its.said() is None
+    assert not server.has_query(), "nothing else is tried meanwhile"
     its.after(0.02)
 
     assert its.said() == Reply(error="timeout")
@@ -400,7 +458,14 @@ def test_tcp_that_stalls_is_given_up_after_three_seconds(server: FakeServer, its
 
 @pytest.mark.parametrize(
     ("said", "error"),
-    [(b"", "cut off"), (b"\0", "cut off"), (b"\0\0", "cut off"), (b"\0\5x", "cut off"), (b"\0\2xx", "malformed")],
+    [
+        (b"", "cut off"),
+        (b"\0", "cut off"),
+        (b"\0\0", "cut off"),
+        (b"\0\5x", "cut off"),
+        (b"\0\2xx", "malformed"),
+        (ANOTHER_ID, "malformed"),
+    ],
 )
 def test_tcp_that_breaks_off_is_no_answer(server: FakeServer, its: Turns, said: bytes, error: str) -> None:
     its.ask()
@@ -408,7 +473,7 @@ def test_tcp_that_breaks_off_is_no_answer(server: FakeServer, its: Turns, said: 
     its.take()
     connection = server.connection()
     its.take()
-    query_of(connection)
+    assert query_of(connection).wire[:2] != ANOTHER_ID[2:4]
     connection.sendall(said)
     connection.close()
     while its.said() is None:

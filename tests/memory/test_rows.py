@@ -56,9 +56,9 @@ def test_shares_are_the_same_but_for_rounding(
         assert kept.n == pytest.approx(share.n, rel=1e-7)
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256])
-def test_a_name_that_is_none_or_too_long_is_not_kept(name: str) -> None:
-    found = unpack(packed(KEY, RECORD._replace(name=KnownName(name, "", NOW))))
+@pytest.mark.parametrize(("name", "domain"), [("", ""), ("x" * 256, ""), ("mx.example.com", "x" * 300)])
+def test_a_name_that_is_none_or_too_long_is_not_kept(name: str, domain: str) -> None:
+    found = unpack(packed(KEY, RECORD._replace(name=KnownName(name, domain, NOW))))
 
     assert isinstance(found, ClientRecord)
     assert found.name is None
@@ -103,7 +103,12 @@ def test_what_nobody_can_have_spent_is_nothing(spent: float) -> None:
 
 
 def test_a_domain_longer_than_its_name_is_none() -> None:
-    found = unpack(packed(KEY, RECORD._replace(name=KnownName("mx", "example.com", NOW))))
+    key, t, n, good, bad, more = packed(KEY, RECORD)
+    assert more
+    length = more.index(NAME.name.encode()) - 1
+    rotten = more[:length] + bytes([len(NAME.name) + 1]) + more[length + 1 :]
+
+    found = unpack((key, t, n, good, bad, rotten))
 
     assert found == RECORD._replace(name=None, provider_share=NOTHING)
 
