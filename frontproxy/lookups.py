@@ -4,7 +4,6 @@ It asks the DNS in a process of its own, so that no answer, however strange or s
 We hold both ends of the socket pair between us: what was asked while it is dead waits for its successor.
 """
 
-import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from typing import Any, Final
 import trio
 
 from frontproxy.children import Child, Program
-from frontproxy.core.config_values import Config, Dns
+from frontproxy.core.config_values import Config
 from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.lookup.desk import Desk
+from frontproxy.lookup.orders import Orders
 from frontproxy.programs import command, environment
 from frontproxy.setup import Setup
 
@@ -50,7 +50,7 @@ class Lookups:
         config = setup.config
         if not is_wanted(config):
             return None
-        orders = orders_of(config.dns)
+        orders = Orders(config.dns.servers, config.dns.generic).line()
         if self._running and self._running.orders == orders:
             return self._running
         try:
@@ -99,11 +99,6 @@ class Lookups:
 def is_wanted(config: Config) -> bool:
     """There is something to ask the DNS."""
     return bool(config.dnslists) or config.dns.names
-
-
-def orders_of(dns: Dns) -> bytes:
-    """The first line that the asking program reads."""
-    return json.dumps({"servers": dns.servers, "generic": dns.generic}).encode() + b"\n"
 
 
 def _nothing_is_lost(_door: str, _again_in: float) -> None:

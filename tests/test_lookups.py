@@ -1,6 +1,5 @@
 """The asking program of a Setup: it outlives a reload that leaves it alone, and questions outlive it."""
 
-import os
 import resource
 import sys
 from collections.abc import AsyncIterator
@@ -17,7 +16,6 @@ from frontproxy.core.address import pack
 from frontproxy.core.config_values import Config, Dns
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.lookup.desk import Desk
-from frontproxy.lookup.orders import read_orders
 from frontproxy.lookups import AskingProgram, Lookups
 from frontproxy.setup import Setup, load
 from tests.fakes import PATIENCE, open_descriptors
@@ -112,16 +110,6 @@ async def house_in(folder: Path) -> AsyncIterator[House]:
 )
 def test_a_program_is_wanted_where_there_is_something_to_ask(config: Config, *, wanted: bool) -> None:
     assert lookups.is_wanted(config) == wanted
-
-
-def test_the_program_understands_its_orders() -> None:
-    dns = Dns(servers=(("127.0.0.1", 5353), ("2001:db8::1", 53)), generic=("example.net",))
-    reader, writer = os.pipe()
-    with open(reader, "rb", buffering=0), open(writer, "wb", buffering=0) as line:  # noqa: PTH123  descriptors
-        line.write(lookups.orders_of(dns))
-        orders = read_orders(reader)
-
-    assert (orders.servers, orders.generic) == (dns.servers, dns.generic)
 
 
 async def test_where_nothing_is_asked_no_program_runs(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from frontproxy.learn.feed import BadOrders, FeedLog, read_orders
+from frontproxy.learn.feed import read_orders
 from frontproxy.learn.milter_loop import Milter
 from frontproxy.learn.reporter import Reporter
+from frontproxy.lifeline import BadOrders, ChildLog
 
 _USAGE: Final = 64  # sysexits
 _OS_ERROR: Final = 71
@@ -35,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as the arguments say; the exit code is one of sysexits."""
     options = _options(arguments)
-    log = FeedLog("milter")
+    log = ChildLog("feed", "milter")
     try:
         if options.listen_fd is None:
             Milter(_listening(options.listen), Reporter(options.report), log).run()

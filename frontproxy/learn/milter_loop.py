@@ -14,10 +14,10 @@ import time
 import traceback
 from typing import Final
 
-from frontproxy.learn.feed import BEAT, FeedLog
 from frontproxy.learn.milter_session import MilterSession
 from frontproxy.learn.milter_wire import MilterError
 from frontproxy.learn.reporter import Reporter
+from frontproxy.lifeline import BEAT, ChildLog
 
 SESSIONS_LIMIT: Final = 5_000
 """Sessions at once, if descriptors suffice; Postfix goes on without us for those beyond."""
@@ -31,7 +31,7 @@ _CHUNK: Final = 64 * 1024
 class Milter:
     """Serves the sessions that come in at one door."""
 
-    def __init__(self, door: socket.socket, reporter: Reporter, log: FeedLog, lifeline: int | None = None) -> None:
+    def __init__(self, door: socket.socket, reporter: Reporter, log: ChildLog, lifeline: int | None = None) -> None:
         """`lifeline` is a descriptor whose end-of-file means that we finish and end; None for a life without end."""
         self._door = door
         self._door_number = door.fileno()

@@ -25,7 +25,7 @@ PTR: Final = 12
 AAAA: Final = 28
 """Types of records, RFC 1035 section 3.2.2 and RFC 3596."""
 RECORDS_LIMIT: Final = 16
-"""Records read from each part of one reply; those behind them are as good as not there. Some 4 ms of CPU for the worst
+"""Records read from each part of one reply; those behind them are as good as not there. Some 5 ms of CPU for the worst
 that a stranger can put there, names of 127 labels; 30 us for what is usual."""
 CHAIN_LIMIT: Final = 8
 """Aliases followed to one answer."""

@@ -8,10 +8,11 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
+from frontproxy.lifeline import BEAT, ChildLog
 from frontproxy.lookup.asking import Asking
 from frontproxy.lookup.events import READ, WRITE, Events
 from frontproxy.lookup.messages import PACKET_LIMIT, Answer, MessageError, decode_question, encode_answer, packets
-from frontproxy.lookup.orders import BEAT, Log, Orders
+from frontproxy.lookup.orders import Orders
 from frontproxy.lookup.registrable import Domains
 from frontproxy.lookup.resolv_conf import ResolvConf
 from frontproxy.lookup.resolver import Resolver
@@ -26,7 +27,7 @@ class Loop:
         self,
         desk: socket.socket,
         orders: Orders,
-        log: Log,
+        log: ChildLog,
         *,
         lifeline: int,
         conf: ResolvConf | None = None,

@@ -14,8 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
+from frontproxy.lifeline import BadOrders, ChildLog
 from frontproxy.lookup.loop import Loop
-from frontproxy.lookup.orders import BadOrders, Log, read_orders
+from frontproxy.lookup.orders import read_orders
 
 _USAGE: Final = 64  # sysexits
 _OS_ERROR: Final = 71
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us; the parent coordinates
     os.set_blocking(2, False)  # a pipe of our own
     os.nice(_NICENESS)
-    log = Log()
+    log = ChildLog("lookup", "lookup")
     lifeline = sys.stdin.fileno()
     try:
         orders = read_orders(lifeline)

@@ -191,8 +191,8 @@ class Resolver:
     def _stream(self, lookup: _Lookup, server: Server[_Lookup], now: float) -> None:
         """Ask the same over TCP; until that ends, nothing else is tried."""
         self._forget(lookup)
-        if not self._streams.ask(server, lookup, now):
-            self._finish(lookup, BUSY)
+        if why := self._streams.ask(server, lookup, now):
+            self._finish(lookup, Reply(error=why))
 
     def _streamed(self, lookup: _Lookup, message: bytes, error: str) -> None:
         """What came of TCP."""

@@ -61,17 +61,18 @@ class Reverse:
         self.forward[name] = reply
         if len(self.forward) < len(self.names):
             return
-        for name in self.names:  # noqa: PLR1704
-            if self.packed in self.forward[name].records:
-                self.ttl = min(self.ttl, self.forward[name].ttl)
-                self._say("confirmed", name)
-                return
-        for failed in self.forward.values():
-            if failed.error:
-                self._fail(failed.error)
-                return
-        self.ttl = min(self.ttl, *[reply.ttl for reply in self.forward.values()])
-        self._say("unconfirmed", self.names[0])
+        replies = [self.forward[name] for name in self.names]
+        leading_back = [self.packed in reply.records for reply in replies]
+        errors = [reply.error for reply in replies if reply.error]
+        if any(leading_back):
+            first = leading_back.index(True)
+            self.ttl = min(self.ttl, replies[first].ttl)
+            self._say("confirmed", self.names[first])
+        elif errors:
+            self._fail(errors[0])
+        else:
+            self.ttl = min([self.ttl, *[reply.ttl for reply in replies]])
+            self._say("unconfirmed", self.names[0])
 
     def _say(self, state: NameState, name: str) -> None:
         access = is_access_name(name, self.packed)

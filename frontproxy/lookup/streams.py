@@ -54,18 +54,18 @@ class Streams(Generic[A]):
         """When `tick` has something to do next; infinite if nothing is under way."""
         return next(iter(self._streams.values()), math.inf)
 
-    def ask(self, server: Server[A], asker: A, now: float) -> bool:
-        """Put a question to a server; false if too many are under way, or there is no way."""
+    def ask(self, server: Server[A], asker: A, now: float) -> str:
+        """Put a question to a server; why that cannot be, or nothing."""
         if len(self._streams) >= STREAMS:
-            return False
+            return "busy"
         try:
             sock = server.connect()
         except OSError:
-            return False
+            return "unreachable"
         stream = _Stream(asker, sock, _chance.getrandbits(16), now + PATIENCE)
         self._streams[stream] = stream.until
         self._events.watch(sock.fileno(), lambda: self._connected(stream), WRITE)
-        return True
+        return ""
 
     def tick(self, now: float) -> None:
         """Give up those that took too long."""

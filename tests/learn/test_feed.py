@@ -1,4 +1,4 @@
-"""What a feed program has from its parent: orders, a lifeline that stays unread, and a log that never blocks."""
+"""The orders of a feed program."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from frontproxy.learn.feed import BadOrders, FeedLog, Orders, read_orders
+from frontproxy.learn.feed import Orders, read_orders
+from frontproxy.lifeline import BadOrders
 
 
 @pytest.fixture
@@ -36,33 +37,3 @@ def test_broken_orders_are_refused(tmp_path: Path, line: bytes) -> None:
             read_orders(descriptor)
     finally:
         os.close(descriptor)
-
-
-def test_a_log_line_is_one_line_whatever_is_in_it(pipe: tuple[int, int]) -> None:
-    FeedLog("milter", pipe[1]).say("feed", state="x", why="a\nb\x1b[2J")
-
-    assert os.read(pipe[0], 1000) == b'event=feed name=milter state=x why="a\\nb\\x1b[2J"\n'
-
-
-def test_a_log_that_nobody_reads_blocks_nothing(pipe: tuple[int, int]) -> None:
-    os.set_blocking(pipe[1], False)
-    log = FeedLog("milter", pipe[1])
-
-    for _ in range(3000):
-        log.say("feed", text="x" * 100)
-
-    assert os.read(pipe[0], 100).startswith(b"event=feed name=milter text=xxx")
-
-
-def test_the_same_trouble_is_told_now_and_then_with_its_number(pipe: tuple[int, int]) -> None:
-    log = FeedLog("milter", pipe[1])
-    for tenth in range(300):
-        log.often(1000 + tenth / 10, "garbage", why="x")
-    log.often(1001.0, "full")
-
-    assert os.read(pipe[0], 1000).splitlines() == [
-        b"event=feed name=milter state=garbage times=1 why=x",
-        b"event=feed name=milter state=garbage times=100 why=x",
-        b"event=feed name=milter state=garbage times=100 why=x",
-        b"event=feed name=milter state=full times=1",
-    ]

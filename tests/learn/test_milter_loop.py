@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from frontproxy.learn import milter_loop
-from frontproxy.learn.feed import FeedLog
 from frontproxy.learn.milter_loop import Milter
 from frontproxy.learn.milter_session import MilterSession
 from frontproxy.learn.milter_wire import GO_ON, agree
 from frontproxy.learn.reporter import Reporter
+from frontproxy.lifeline import ChildLog
 from frontproxy.wire.outcome_line import OutcomeLine, decode
 from tests.fakes import PATIENCE, open_descriptors
 from tests.learn.milter_packets import ABORT, END, accepted, connect, data, end_of_message, mail, offer
@@ -38,7 +38,7 @@ class Post:
         self._open = [self._log_end, log, lifeline]
         self._reporter = Reporter(folder / "report")
         self._clients: list[socket.socket] = []
-        self.milter = Milter(self._door, self._reporter, FeedLog("milter", log), lifeline)
+        self.milter = Milter(self._door, self._reporter, ChildLog("feed", "milter", log), lifeline)
         self.milter.begin()
         self.milter.turn()
         self._desk, _nobody = self._report.accept()

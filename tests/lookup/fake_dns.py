@@ -165,15 +165,11 @@ class Turns:
         self._events.close()
 
 
-def turns(*servers: FakeServer) -> contextlib.AbstractContextManager[Turns]:
+@contextlib.contextmanager
+def turns(*servers: FakeServer) -> Iterator[Turns]:
     """A resolver that asks these servers."""
-
-    @contextlib.contextmanager
-    def opened() -> Iterator[Turns]:
-        its = Turns(*servers)
-        try:
-            yield its
-        finally:
-            its.close()
-
-    return opened()
+    its = Turns(*servers)
+    try:
+        yield its
+    finally:
+        its.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from frontproxy.lifeline import ChildLog
 from frontproxy.lookup.loop import Loop
 from frontproxy.lookup.messages import (
     PACKET_LIMIT,
@@ -19,7 +20,7 @@ from frontproxy.lookup.messages import (
     decode_answers,
     encode_question,
 )
-from frontproxy.lookup.orders import Log, Orders
+from frontproxy.lookup.orders import Orders
 from frontproxy.lookup.resolv_conf import ResolvConf
 from tests.fakes import PATIENCE, open_descriptors
 from tests.lookup.fake_dns import FakeServer
@@ -36,7 +37,14 @@ class Post:
         self._open = [self._log_end, log, lifeline]
         self.now = 1000.0
         self._theirs = theirs
-        self.loop = Loop(theirs, orders, Log(log), lifeline=lifeline, conf=ResolvConf(conf), clock=lambda: self.now)
+        self.loop = Loop(
+            theirs,
+            orders,
+            ChildLog("lookup", "lookup", log),
+            lifeline=lifeline,
+            conf=ResolvConf(conf),
+            clock=lambda: self.now,
+        )
         self.loop.begin()
         self.turn()
 

@@ -1,4 +1,4 @@
-"""The orders of the asking program, and its place in the log."""
+"""The orders of the asking program."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from frontproxy.lookup.orders import BadOrders, Log, Orders, read_orders
+from frontproxy.lifeline import BadOrders
+from frontproxy.lookup.orders import Orders, read_orders
 
 
 @pytest.fixture
@@ -49,24 +50,3 @@ def test_broken_orders_are_refused(tmp_path: Path, line: bytes) -> None:
             read_orders(descriptor)
     finally:
         os.close(descriptor)
-
-
-def test_the_same_trouble_is_told_now_and_then_with_its_number(pipe: tuple[int, int]) -> None:
-    log = Log(pipe[1])
-    for tenth in range(101):
-        log.often(1000 + tenth / 10, "garbage", why="x y")
-
-    assert os.read(pipe[0], 1000).decode().splitlines() == [
-        'event=lookup name=lookup state=garbage times=1 why="x y"',
-        'event=lookup name=lookup state=garbage times=100 why="x y"',
-    ]
-
-
-def test_a_log_that_nobody_reads_blocks_nothing(pipe: tuple[int, int]) -> None:
-    os.set_blocking(pipe[1], False)
-    log = Log(pipe[1])
-
-    for _ in range(3000):
-        log.say("lookup", text="x" * 100)
-
-    assert os.read(pipe[0], 100).startswith(b"event=lookup name=lookup text=xxx")

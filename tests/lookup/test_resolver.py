@@ -482,6 +482,15 @@ def test_tcp_that_breaks_off_is_no_answer(server: FakeServer, its: Turns, said: 
     assert its.said() == Reply(error=error)
 
 
+def test_a_server_without_tcp_is_told(server: FakeServer, its: Turns) -> None:
+    its.ask()
+    server.query().answer(truncated=True)
+    server.die()
+    its.take()
+
+    assert its.said() == Reply(error="unreachable")
+
+
 def test_connections_are_few(server: FakeServer, its: Turns) -> None:
     for number in range(20):
         its.ask(f"{number}.bl.example")

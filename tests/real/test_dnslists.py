@@ -1,5 +1,6 @@
 """What DNS lists say about strangers, from the first question to the score: real rbldnsd, real unbound, real proxy."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -25,7 +26,7 @@ from tests.real.dns_world import (
     wait_for_votes,
     world,
 )
-from tests.real.house import House
+from tests.real.house import House, wait_for
 
 Build = Callable[..., House]
 ALL_POINTS = {f"dnslist:{zone}" for zone in ZONES}
@@ -135,7 +136,8 @@ def test_a_reload_forgets_no_answer(build: Build, dns: World) -> None:
     wait_for_answers(house, LISTED)
     asked = count_of(dns, LISTED)
 
-    assert house.ask("reload")["ok"]
+    house.kill(signal.SIGHUP)
+    wait_for(lambda: house.events("reload", state="done"), "the reload")
 
     assert f"dnslist:{BLOCK}:-25.0" in visit(house, LISTED).line
     assert count_of(dns, LISTED) == asked

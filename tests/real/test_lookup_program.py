@@ -45,7 +45,7 @@ from tests.real.dns_world import (
     world,
 )
 from tests.real.house import DEADLINE
-from tests.real.unbound import forward, reverse
+from tests.real.unbound import Unbound, forward, reverse
 
 Answer = dict[str, Any]
 
@@ -257,6 +257,20 @@ def test_a_port_at_which_nobody_is_is_passed_over_at_once(dns: World) -> None:
 
     with asker(gone.port, dns.trouble.port) as program:
         assert program.say(LISTED)["codes"] == ["127.0.0.4"]
+
+
+def test_a_silent_list_behind_a_resolver_is_no_answer(dns: World) -> None:
+    with (
+        Trouble(dns.rbldnsd.port) as silent,
+        Unbound({BLOCK: silent.port, ALLOW: dns.rbldnsd.port}) as unbound,
+        asker(unbound.port) as program,
+    ):
+        silent.conduct(BLOCK, SILENT)
+
+        assert set(program.say(LISTED)) == {"error"}
+
+        assert silent.queries(BLOCK) > 0
+        assert program.say(ALLOWED, ALLOW)["codes"] == ["127.0.9.3"]
 
 
 def test_many_questions_at_once_are_all_answered(program: Asker) -> None:

@@ -177,7 +177,7 @@ def test_an_asking_program_that_is_killed_is_started_again(build: Build, dns: Wo
     deliver(house, UNKNOWN)
     wait_for(lambda: house.ask("status")["dns"]["program"]["pid"] not in {None, pid}, "another one")
 
-    assert "asking program" in alarms(house)
+    wait_for(lambda: "asking program" in alarms(house), "the alarm")
     wait_for(lambda: len(house.events("lookup_ready")) == 2, "that it is ready")
     wait_for_votes(house)
     assert f"{BLAMED}:-25.0" in visit(house, LISTED).line
