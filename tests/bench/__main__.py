@@ -15,7 +15,7 @@ BENCHES: Mapping[str, Sequence[str]] = {
     "bulk": ("--rounds", "1", "--messages", "2"),
     "held": ("--strangers", "2000"),
     "reload": ("--reloads", "2", "--sessions", "1000", "--networks", "100000"),
-    "lookups": ("10000",),
+    "lookups": ("20000",),
     "lookup_loop": ("--strangers", "500"),
     "lookup_cost": ("--strangers", "120", "--rounds", "2"),
     "dns_dead": ("--rounds", "3"),

@@ -59,6 +59,8 @@ LISTS_THE_WORLD = lies("127.0.0.2")
 DEAD_DOMAIN = lies("192.0.2.9")
 TURNS_US_AWAY = lies("127.255.255.254")
 TRUNCATED = Conduct(over_tcp=True)
+NEVER_WHOLE = Conduct(instead=truncated)
+"""Truncated by UDP and by TCP."""
 WRONG_ID = Conduct(instead=lambda query: answer(bytes([query[0] ^ 1]) + query[1:], ["127.0.0.2"]))
 GARBAGE = Conduct(instead=lambda query: answer(query, ["127.0.0.2"])[:-16] + b"\xff" * 16)
 ANOTHER_QUESTION = Conduct(instead=lambda query: query[:2] + b"\x81\x80" + b"\xff" * 40)
