@@ -198,6 +198,8 @@ class Resolver:
         """What came of TCP."""
         if error:
             self._finish(lookup, Reply(error=error))
+        elif dns_wire.is_truncated(message):  # a server that never says all of it
+            self._finish(lookup, Reply(error="malformed"))
         else:
             lookup.failures = 1  # enough was tried
             self._read(lookup, message)
