@@ -155,7 +155,7 @@ class House:
         self._proxy.room.places = _places(listen.waiting_room, self._proxy.log)
         paths = {endpoint: str(smtpd.path) for endpoint, smtpd in smtpds.items()}
         self._proxy.pools.configure(setup.config, paths, time.monotonic())
-        await self._lookups.adopt(asking, setup.config, root)
+        self._lookups.adopt(asking, setup.config, root)
         before, self._doors = self._doors, doors
         ours = _tcp_addresses(doors)
         self._proxy.pools.held.only_ports({port for _host, port in ours})

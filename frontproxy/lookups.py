@@ -62,7 +62,7 @@ class Lookups:
         program = Program("lookup", "lookup", called, environment(), orders, silence=HANGS_AFTER, outlives_us=False)
         return AskingProgram(orders, Child(program, door), link)
 
-    async def adopt(self, asking: AskingProgram | None, config: Config, nursery: trio.Nursery) -> None:
+    def adopt(self, asking: AskingProgram | None, config: Config, nursery: trio.Nursery) -> None:
         """From now on this one runs, and the desk asks through it as `config` says; the one before ends."""
         before, self._running = self._running, asking
         self._desk.configure(config.dns, config.dnslists, asking.link if asking else None)
@@ -71,7 +71,7 @@ class Lookups:
         if asking:
             nursery.start_soon(self._run, asking)
         if before:
-            await before.child.retire()
+            nursery.start_soon(before.child.retire)
 
     def reject(self, asking: AskingProgram | None) -> None:
         """One that was prepared in vain is let go."""

@@ -62,14 +62,18 @@ async def _observe(proxy: Proxy, chair: Chair) -> None:
     if teaser := proxy.setup.config.listen.teaser:
         tease(session.socket, teaser)
 
-    def heard() -> None:
+    def more_is_known() -> None:
         _judge(proxy, session)
         proxy.room.rescore(chair, session.verdict.score)
         chair.leave_at(began + _pause(proxy, session))
 
-    inquiry = proxy.ask_about(session, heard)
+    def talked() -> None:
+        session.early = True
+        more_is_known()
+
+    inquiry = proxy.ask_about(session, more_is_known)
     try:
-        manners = await proxy.room.observe(chair, deadline=began + _pause(proxy, session))
+        manners = await proxy.room.observe(chair, deadline=began + _pause(proxy, session), talked=talked)
     finally:
         if inquiry is not None:
             inquiry.cancel()
@@ -78,7 +82,6 @@ async def _observe(proxy: Proxy, chair: Chair) -> None:
     elif manners == "gone":
         proxy.session_gone(session)
     else:
-        session.early = manners == "early"
         _judge(proxy, session)
         proxy.place(session)
 

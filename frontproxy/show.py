@@ -160,7 +160,10 @@ def status(answer: Answer, options: Namespace) -> None:
 
 
 def _database(told: Answer) -> str:
-    built = datetime.fromtimestamp(told["built"], UTC).strftime("%Y-%m-%d")
+    try:
+        built = datetime.fromtimestamp(told["built"], UTC).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        built = "on a day that no calendar has"  # the file says so, whatever it may mean
     return f"{PurePath(told['file']).name} ({told['kind']}, built {built})"
 
 

@@ -4,6 +4,7 @@ Friends and foes never enter it, so a room full of silent strangers costs them n
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
@@ -55,16 +56,20 @@ class WaitingRoom:
             self.shed(len(self._chairs) - self.places)  # more than one if a reload has taken places away
         return chair
 
-    async def observe(self, chair: Chair, *, deadline: float) -> Manners | None:
+    async def observe(self, chair: Chair, *, deadline: float, talked: Callable[[], None]) -> Manners | None:
         """How the client behaves until `deadline` (Trio's clock); None if it must leave. Its chair is free then.
 
-        Meanwhile the pause may be made shorter (`Chair.leave_at`).
+        Meanwhile the pause may be made shorter (`Chair.leave_at`). `talked` is called when the client talks early; it
+        stays to the end of its pause all the same.
         """
         chair.leave_at(deadline)
         try:
             manners: Manners = "quiet"
             with chair.scope:
                 manners = await listen_for_pregreet(chair.session.socket)
+                if manners == "early":
+                    talked()
+                    await trio.sleep_forever()
             return None if chair.reply else manners
         finally:
             if not chair.reply:

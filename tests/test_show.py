@@ -251,6 +251,13 @@ def test_status_tells_which_dns_lists_are_believed(monkeypatch: pytest.MonkeyPat
     assert any(row.startswith("DNS 99 questions, 5 without an answer, 2 beyond the budget") for row in rows)
 
 
+def test_a_database_may_claim_any_day() -> None:
+    answer = status_answer()
+    answer["databases"][0]["built"] = 1.7e12
+
+    assert "built on a day that no calendar has" in " ".join(screen(show.status, answer).split())
+
+
 def test_without_anything_to_ask_the_dns_is_asked_nothing() -> None:
     answer = status_answer()
     answer["dns"] |= {"program": None, "lists": []}

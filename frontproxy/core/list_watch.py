@@ -34,7 +34,7 @@ LEAST_LISTED: Final = 3
 CONTRADICTS_FROM: Final = 0.2
 """Share of friends it lists, at least LEAST_LISTED of them, that costs the vote."""
 AGREES_BELOW: Final = 0.1
-OURS: Final = frozenset({"busy", "lost"})
+OURS: Final = frozenset({"busy", "lost", "no resolver"})
 """Why there was no answer when it was our own trouble."""
 
 _refusal = re.compile(r"refused \((127\.255\.255\.\d+)\)").fullmatch
@@ -146,6 +146,12 @@ class Watch:
         self._answered.append(answer.state != "no answer")
         if self._answered.count(False) >= MOST_UNANSWERED:
             self._leaves_unanswered = True
+
+    def forget_friends(self, *, blames: bool) -> None:
+        """Its replies are worth something else now: what it said of friends is no reproach any more."""
+        self.blames = blames
+        self._friends.clear()
+        self._contradicts = False
 
     def friend(self, client: bytes, *, against: bool, now: float) -> None:
         """It has answered about a friend of ours: something that costs points, or not."""

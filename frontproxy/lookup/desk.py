@@ -15,7 +15,7 @@ from frontproxy.core.address import pack, unpack
 from frontproxy.core.budget import Budget
 from frontproxy.core.config_values import Dns, DnsListSettings
 from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, ListAnswer, NameAnswer
-from frontproxy.core.list_watch import LISTED_POINT, OURS, UNLISTED_POINT
+from frontproxy.core.list_watch import LISTED_POINT, UNLISTED_POINT
 from frontproxy.lookup.cache import Cache
 from frontproxy.lookup.flights import Flight, Flights, Inquiry, Purpose
 from frontproxy.lookup.keeping import as_heard, no_list_answer, no_name_answer
@@ -27,6 +27,7 @@ NAME_COST: Final = 2
 """Look-ups that a name takes: there, and back again."""
 SILENCE: Final = 50
 """Questions in a row without any answer that are a trouble."""
+_NOT_ASKED: Final = frozenset({"busy", "lost"})
 _POINTS: Final = {pack(point): point for point in (LISTED_POINT, UNLISTED_POINT)}
 
 
@@ -201,7 +202,7 @@ class Desk:
         for answer in heard:
             is_answer = answer.state != "no answer"
             self._counts["answers" if is_answer else "no_answer"] += 1
-            if answer.why not in OURS:
+            if answer.why not in _NOT_ASKED:
                 self._answered.append(is_answer)
             if isinstance(answer, ListAnswer):
                 self._watches.note(flight.purpose, flight.packed, answer)

@@ -24,9 +24,11 @@ SOA: Final = 6
 PTR: Final = 12
 AAAA: Final = 28
 """Types of records, RFC 1035 section 3.2.2 and RFC 3596."""
-RECORDS_LIMIT: Final = 16
-"""Records read from each part of one reply; those behind them are as good as not there. Some 5 ms of CPU for the worst
-that a stranger can put there, names of 127 labels; 30 us for what is usual."""
+RECORDS_LIMIT: Final = 512
+"""Records read from each part of one reply; those behind them are as good as not there."""
+NAMES_LIMIT: Final = 32
+"""Names read from one reply, which take most of the time: some 5 ms of CPU for the worst that a stranger can put there,
+names of 127 labels; 30 us for what is usual."""
 CHAIN_LIMIT: Final = 8
 """Aliases followed to one answer."""
 _INTERNET: Final = 1
@@ -129,6 +131,9 @@ class _Records:
     """What was asked for."""
     answered: int
     authority: int
+    names_left: int = NAMES_LIMIT
+    was_cut: bool = False
+    """Not all of the part that was asked for has been read."""
 
     def reply(self, kind: int) -> Reply:
         """What they say to a question, through aliases."""
@@ -148,7 +153,7 @@ class _Records:
 
     def _negative(self) -> int:
         """How long it holds that there is nothing; RFC 2308 section 5."""
-        if self.answered > RECORDS_LIMIT:  # the others, before the authority, were not read
+        if self.was_cut:  # the authority stands behind what was not read
             return 0
         for record in self._read(self.authority, {SOA}):
             if isinstance(record.data, bytes) and len(record.data) > _SOA_NUMBERS:
@@ -158,7 +163,10 @@ class _Records:
     def _read(self, number: int, kinds: set[int]) -> Iterator[_Record]:
         """The next records, if they are of these types."""
         parser = self.parser
-        for _ in range(min(number, RECORDS_LIMIT)):
+        for index in range(number):
+            if index == RECORDS_LIMIT or self.names_left < 2:
+                self.was_cut = True
+                return
             owner = self._owner()
             kind, its_class, ttl, size = parser.get_struct(_RECORD)
             if kind not in kinds or its_class != _INTERNET:
@@ -167,7 +175,7 @@ class _Records:
             if kind in _SIZES and size != _SIZES[kind]:
                 raise Malformed(f"an address of {size} octets")
             with parser.restrict_to(size):
-                data = from_wire_parser(parser) if kind in {PTR, CNAME} else parser.get_remaining()
+                data = self._name() if kind in {PTR, CNAME} else parser.get_remaining()
             yield _Record(owner, kind, _ttl(ttl), data)
 
     def _owner(self) -> Name:
@@ -176,7 +184,11 @@ class _Records:
         if parser.wire.startswith(_AS_ASKED, parser.current):
             parser.get_bytes(len(_AS_ASKED))
             return self.name
-        return from_wire_parser(parser)
+        return self._name()
+
+    def _name(self) -> Name:
+        self.names_left -= 1
+        return from_wire_parser(self.parser)
 
 
 def _ttl(number: int) -> int:

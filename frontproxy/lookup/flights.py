@@ -9,8 +9,8 @@ PLACES: Final = 256
 """Questions in flight, at most; each list and each name is one."""
 RESERVED: Final = 32
 """Of these, places that no stranger takes: lists must be tested while nothing is answered."""
-FORGOTTEN_AFTER: Final = 10.0
-"""Seconds; the program that was asked has died by then."""
+FORGOTTEN_AFTER: Final = 20.0
+"""Seconds; the program gives up before, so it has died by then."""
 
 Purpose = Literal["client", "friend", "test"]
 

@@ -58,6 +58,8 @@ class Loop:
 
     def begin(self) -> None:
         """Be ready for questions."""
+        if self._conf and self._conf.has_changed():  # before the first one: some may wait already
+            self._use(self._conf)
         os.set_blocking(self._lifeline, False)
         self._desk.setblocking(False)
         self._events.watch(self._lifeline, self._hear_parent)

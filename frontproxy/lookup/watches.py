@@ -36,13 +36,14 @@ class Watches:
 
     def configure(self, lists: tuple[DnsListSettings, ...], now: float, *, retest: bool) -> None:
         """From now on these; what is known of those that stay is kept, though they may have to be tested anew."""
-        before = self._watches
+        before, changed = self._watches, self._settings
         self._settings = {settings.zone: settings for settings in lists}
         self._watches = {}
         for zone, settings in self._settings.items():
             blames = any(reply.points < 0 for reply in settings.replies)
             watch = self._watches[zone] = before.get(zone) or Watch(zone, now, blames=blames)
-            watch.blames = blames
+            if settings != changed.get(zone):  # what it said was judged by other points
+                watch.forget_friends(blames=blames)
             if retest:
                 watch.test_soon()
         self.zones = tuple(self._watches)

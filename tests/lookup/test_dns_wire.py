@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frontproxy.lookup import dns_wire
-from frontproxy.lookup.dns_wire import AAAA, CHAIN_LIMIT, CNAME, PTR, RECORDS_LIMIT, A, Malformed, Reply
+from frontproxy.lookup.dns_wire import AAAA, CHAIN_LIMIT, CNAME, NAMES_LIMIT, PTR, RECORDS_LIMIT, A, Malformed, Reply
 from tests.lookup.fake_dns import SOA, Query
 
 NAME = "2.0.0.127.bl.example"
@@ -145,19 +145,27 @@ def test_an_alias_may_be_asked_for() -> None:
 
 
 def test_no_more_than_so_many_records_are_read() -> None:
-    many = [f"{NAME}. 60 IN A 127.0.1.{number}" for number in range(200)]
+    many = [f"{NAME}. 60 IN A 127.0.{number >> 8}.{number & 255}" for number in range(RECORDS_LIMIT + 1)]
     message = query().reply(*many, authority=SOA)
 
     assert len(read(message).records) == RECORDS_LIMIT
 
 
-def test_behind_so_many_records_no_soa_is_looked_for() -> None:
-    others = b"".join(b"\1x\0" + _record(number)[2:] for number in range(RECORDS_LIMIT))
-    soa = b"\xc0\x0c\0\6\0\1\0\0\0\x3c\0\x16" + bytes(21) + b"\x09"
-    header = b"\0\7\x80\0\0\1"
+def test_no_more_than_so_many_names_are_read() -> None:
+    many = [f"{NAME}. 60 IN PTR host-{number}.example." for number in range(200)]
 
-    assert read(header + b"\0\x10\0\1\0\0" + ASKED + others + soa) == Reply((), 9)
-    assert read(header + b"\0\x11\0\1\0\0" + ASKED + others + soa) == Reply((), 0)
+    assert len(read(query(kind=PTR).reply(*many), PTR).records) == NAMES_LIMIT - 1
+
+
+def test_behind_so_many_records_no_soa_is_looked_for() -> None:
+    soa = b"\xc0\x0c\0\6\0\1\0\0\0\x3c\0\x16" + bytes(21) + b"\x09"
+
+    def with_others(count: int) -> bytes:
+        others = b"".join(b"\1x\0" + _record(number)[2:] for number in range(count))
+        return b"\0\7\x80\0\0\1" + bytes([0, count]) + b"\0\1\0\0" + ASKED + others + soa
+
+    assert read(with_others(NAMES_LIMIT - 2)) == Reply((), 9)
+    assert read(with_others(NAMES_LIMIT)) == Reply((), 0)
 
 
 def test_a_truncated_reply_is_known() -> None:

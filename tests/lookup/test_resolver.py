@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from frontproxy.lookup import resolver, servers
-from frontproxy.lookup.dns_wire import PTR, RECORDS_LIMIT, A, Reply, question
+from frontproxy.lookup.dns_wire import NAMES_LIMIT, PTR, A, Reply, question
 from frontproxy.lookup.servers import PORTS
 from tests.fakes import open_descriptors
 from tests.lookup.fake_dns import SOA, FakeServer, Turns, query_of, turns
@@ -420,7 +420,7 @@ def test_a_truncated_reply_is_fetched_over_tcp(server: FakeServer, its: Turns) -
         its.take_stream()
 
     assert query.name == "2.0.0.127.bl.example PTR"
-    assert len(its.heard["2.0.0.127.bl.example"].records) == RECORDS_LIMIT
+    assert len(its.heard["2.0.0.127.bl.example"].records) == NAMES_LIMIT - 1
     assert its.resolver.in_flight == 0
 
 
