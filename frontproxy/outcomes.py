@@ -3,10 +3,11 @@
 import time
 from dataclasses import replace
 
-from frontproxy.core import address, history
+from frontproxy.core import address
 from frontproxy.core.outcome import Weight, weigh
 from frontproxy.core.verdict import Verdict
 from frontproxy.handover.backends import Given
+from frontproxy.knowledge import teach
 from frontproxy.proxy import Proxy
 from frontproxy.wire.outcome_line import OutcomeLine
 
@@ -78,7 +79,9 @@ class Outcomes:
             self._proxy.counters["outcome_lines_bad"] += 1
             return
         verdict = self._proxy.judge_guarded(packed, address.unpack(packed))
-        self._remember(packed, _weigh(line, verdict), now=min(line.ended, self._proxy.clock.now()))
+        weight = _weigh(line, verdict)
+        wall = min(line.ended, self._proxy.clock.now())
+        teach(self._proxy, packed, wall, good=weight.good, bad=weight.bad)
 
     def _learn(self, given: Given, line: OutcomeLine) -> None:
         session = given.session
@@ -86,7 +89,7 @@ class Outcomes:
             line = replace(line, early=True)
         weight = self._braked(given, _weigh(line, session.verdict))
         # It has ended just now, whatever time the feed's clock shows.
-        self._remember(session.packed, weight, now=self._proxy.clock.now())
+        teach(self._proxy, session.packed, self._proxy.clock.now(), good=weight.good, bad=weight.bad)
         self._proxy.log(
             "outcome",
             session=session.id,
@@ -114,18 +117,6 @@ class Outcomes:
             return weight
         self._count("braked")
         return replace(weight, bad=0.0, text=f"{weight.text}, nothing bad is learned while the brake is on")
-
-    def _remember(self, packed: bytes, weight: Weight, *, now: float) -> None:
-        """Turn what one outcome is worth into history."""
-        if not weight.good and not weight.bad:
-            return
-        place = self._proxy.setup.geo.find(address.unpack(packed))
-        keys = history.Keys(address.client_of(packed), address.network_of(packed), place.asn)
-        recalled = self._proxy.memory.recall(keys, heard=self._proxy.name_of(packed))
-        forgetting = self._proxy.setup.forgetting
-        self._proxy.memory.remember(
-            history.learn(recalled, good=weight.good, bad=weight.bad, now=now, forgetting=forgetting)
-        )
 
 
 def _weigh(line: OutcomeLine, verdict: Verdict) -> Weight:

@@ -12,15 +12,15 @@ from socket import socket
 import trio
 
 from frontproxy.clock import AnchoredClock
-from frontproxy.core import address, history, scoring
+from frontproxy.core import address, outcome, scoring
 from frontproxy.core.census import Census
 from frontproxy.core.session import Session
 from frontproxy.core.verdict import Verdict
-from frontproxy.gather import gather, name_in
 from frontproxy.handover.backends import Given
 from frontproxy.handover.farewell import Farewell
 from frontproxy.handover.held import HeldSockets
 from frontproxy.handover.pools import Pools
+from frontproxy.knowledge import gather, teach
 from frontproxy.log import Log
 from frontproxy.lookup.desk import Desk
 from frontproxy.lookup.flights import Inquiry
@@ -102,11 +102,6 @@ class Proxy:
         weather = scoring.Weather(self.pools.stressed, self.pools.open_in)
         return scoring.judge(gather(self, packed, text, wall, early=early), self.setup.config, pin=pin, weather=weather)
 
-    def name_of(self, packed: bytes) -> history.KnownName | None:
-        """The name the DNS has told of an address, an empty one if it has none; None if nothing is heard."""
-        now = time.monotonic()
-        return name_in(self.desk.hearsay(packed, now), now, self.clock.now())
-
     def judge_guarded(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
         """The verdict; a stranger's if judging itself fails, which is a bug and goes into the log."""
         try:
@@ -162,6 +157,8 @@ class Proxy:
         self.census.refused(session.client, session.accepted, now, for_now=reply.startswith("4"))
         self.counters[f"refused_{why}"] += 1
         verdict = session.verdict
+        if session.early and verdict.learning != "none":  # nobody else has seen it, and will tell
+            teach(self, session.packed, self.clock.now(), good=0.0, bad=outcome.EARLY_TALK)
         self.log.often(
             "refused",
             why,

@@ -38,7 +38,7 @@ class Watch:
         self._nursery.start_soon(self._observe, chair, trio.current_time() + seconds)
 
     async def _observe(self, chair: Chair, deadline: float) -> None:
-        self.manners[chair.session.id] = await self._room.observe(chair, deadline=deadline)
+        self.manners[chair.session.id] = await self._room.observe(chair, deadline=deadline, talked=chair.scope.cancel)
 
 
 async def test_a_quiet_stranger_leaves_when_its_pause_is_over(visitors: Visitors) -> None:
@@ -46,7 +46,7 @@ async def test_a_quiet_stranger_leaves_when_its_pause_is_over(visitors: Visitors
     chair = enter(room, visitors)
     assert len(room) == 1
 
-    assert await room.observe(chair, deadline=trio.current_time() + 0.01) == "quiet"
+    assert await room.observe(chair, deadline=trio.current_time() + 0.01, talked=chair.scope.cancel) == "quiet"
     assert len(room) == 0
 
 
@@ -120,7 +120,7 @@ async def test_one_that_is_shed_before_it_was_looked_at_must_leave(visitors: Vis
     chair = enter(room, visitors)
     room.shed(1)
 
-    assert await room.observe(chair, deadline=trio.current_time() + PATIENCE) is None
+    assert await room.observe(chair, deadline=trio.current_time() + PATIENCE, talked=chair.scope.cancel) is None
     assert len(room) == 0
 
 
@@ -172,7 +172,7 @@ async def test_a_chair_is_free_when_its_observer_is_cancelled(visitors: Visitors
     room = WaitingRoom(1)
     chair = enter(room, visitors)
     with trio.move_on_after(0.01) as scope:
-        await room.observe(chair, deadline=trio.current_time() + PATIENCE)
+        await room.observe(chair, deadline=trio.current_time() + PATIENCE, talked=chair.scope.cancel)
 
     assert scope.cancelled_caught
     assert len(room) == 0

@@ -2,7 +2,7 @@
 
 from frontproxy.core.config_shapes import meant, shown
 from frontproxy.core.config_sheet import Sheet
-from frontproxy.core.config_values import Config, DnsListSettings, RouteSettings
+from frontproxy.core.config_values import Config, RouteSettings
 from frontproxy.core.toml_lines import KeyPath
 
 
@@ -24,26 +24,15 @@ def check_evidence(sheet: Sheet, config: Config) -> None:
 def _check_friends(sheet: Sheet, config: Config) -> None:
     """Being a friend should take more than having been heard of, or having come back."""
     settled = config.listen.settled
-    if config.points.returned >= settled:
-        what = f"whoever returns after a 421 is a friend at once, as listen.settled is {settled:g}"
-        sheet.warn(("points", "returned"), what, "write fewer points")
-    if config.dns.names and config.points.name_confirmed >= settled:
-        what = f"whoever has a name is a friend at once, as listen.settled is {settled:g}"
-        sheet.warn(("points", "name_confirmed"), what, "write fewer points")
-    most = [_most(settings) for settings in config.dnslists]
-    makers = [index for index, points in enumerate(most) if points >= settled]
-    for index in makers:
-        what = f"strangers become friends by this list's word alone, as listen.settled is {settled:g}"
-        sheet.warn(("dnslist", index, "replies"), what, "write fewer points, unless you trust it as your own history")
-    heard = sum(most) + (config.points.name_confirmed if config.dns.names else 0.0)
-    if not makers and any(most) and heard >= settled:
-        what = f"lists and a confirmed name together give strangers up to {heard:g} points and make them friends"
-        sheet.warn(("dnslist",), what, f"stay below listen.settled, {settled:g}")
-
-
-def _most(settings: DnsListSettings) -> float:
-    """The most points in a client's favour that a list can give."""
-    return max([0.0, *(reply.points for reply in settings.replies)])
+    for key, points in (("returned", config.points.returned), ("name_confirmed", config.points.name_confirmed)):
+        if points >= settled:
+            what = f"only less than listen.settled, {settled:g}, counts of this: nobody is a friend by it alone"
+            sheet.warn(("points", key), what, "write fewer points")
+    for index, settings in enumerate(config.dnslists):
+        if any(reply.points >= settled for reply in settings.replies):
+            what = f"strangers become friends by this list's word alone, as listen.settled is {settled:g}"
+            remedy = "write fewer points, unless you trust it as your own history"
+            sheet.warn(("dnslist", index, "replies"), what, remedy)
 
 
 def check_rules(sheet: Sheet, config: Config) -> None:

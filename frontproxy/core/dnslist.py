@@ -52,11 +52,14 @@ def reasons_of(
 
 
 def listed_by(
-    answers: Sequence[ListAnswer], lists: Sequence[DnsListSettings], voting: Container[str]
+    answers: Sequence[ListAnswer], lists: Sequence[DnsListSettings], voting: Container[str], *, doubt: float
 ) -> tuple[str, ...]:
-    """The zones that list the client with a reply we know, whatever its points: `listed` of the rules."""
-    found = _listings(answers, lists, voting)
-    return tuple([settings.zone for settings, answer in found if settings.worth(answer.codes) is not None])
+    """The zones that list the client with a reply we know, whatever its points: `listed` of the rules.
+
+    Of a client that our own history vouches for (no doubt) only those that speak in its favour.
+    """
+    found = [(settings.zone, settings.worth(answer.codes)) for settings, answer in _listings(answers, lists, voting)]
+    return tuple([zone for zone, worth in found if worth is not None and (doubt > 0.0 or worth > 0.0)])
 
 
 def _listings(

@@ -24,6 +24,10 @@ MANY_A_MINUTE = 60.0
 CENSUS_LIMIT = 4.0
 """What many sessions and a high rate can cost together: less than what makes a friend of long standing."""
 
+_OTHERS = frozenset({"provider", "network", "asn", "name:confirmed", "returned"})
+_ROOM_LEFT = 0.5
+"""So many points below `listen.settled` others may bring a client, and no further."""
+
 _NO_FIELDS: Mapping[str, FieldValue] = MappingProxyType({})
 _NO_LABEL = re.compile(r"[^A-Za-z0-9.=/+@_-]")
 _LABEL_LIMIT = 80
@@ -123,6 +127,20 @@ def _said(
                 if value == found and isinstance(value, bool) is isinstance(found, bool):
                     return path, value
     return None
+
+
+def from_others(reasons: Sequence[Reason], settled: float) -> tuple[Reason, ...]:
+    """What takes points back, so that neighbours, a name, coming back and recommendations alone make no friend.
+
+    Only a DNS list that by itself is worth so much makes friends, if the operator has configured one.
+    """
+    recommended = [reason.points for reason in reasons if reason.points > 0.0 and reason.name.startswith("dnslist:")]
+    limit = max([settled - _ROOM_LEFT, *recommended])
+    excess = sum(recommended) + sum([reason.points for reason in reasons if reason.name in _OTHERS]) - limit
+    if excess <= 0.0:
+        return ()
+    text = f"neighbours, its name, coming back and recommendations count at most {limit:g} points together"
+    return (Reason("others", -excess, text),)
 
 
 def from_census(open_sessions: int, rate: float, points: Points) -> tuple[Reason, ...]:

@@ -13,6 +13,9 @@ GOOD_LIMIT = 2.0
 BAD_LIMIT = 4.0
 """Units that one session can add."""
 
+EARLY_TALK = 1.0
+"""Units of bad for talking before the greeting."""
+
 _FORWARDER_SHARE = 0.1  # a forwarder sends on what others wrote, so a verdict on the content says little about it
 
 
@@ -71,7 +74,7 @@ def _of_recipients(outcome: OutcomeLine) -> Iterator[Weight]:
 
 def _of_manners(outcome: OutcomeLine) -> Iterator[Weight]:
     if outcome.early:
-        yield Weight(0.0, 1.0, "talked before the greeting")
+        yield Weight(0.0, EARLY_TALK, "talked before the greeting")
     if outcome.http:  # the lines of an HTTP request are bad commands too; they are not counted twice
         yield Weight(0.0, 3.0, "spoke HTTP")
     elif outcome.bad_commands > 2:

@@ -16,6 +16,8 @@ from frontproxy.migrate.reply_boxes import ANY_LISTING, Box, FilterError, meet, 
 _SITE: Final = re.compile(r"([^=*]+)(?:=([^=*]+))?(?:\*([+-]?[0-9]{1,9}))?")
 _SECRET: Final = re.compile(r"(?=[^.]*[0-9])[A-Za-z0-9]{16,}|[A-Za-z0-9]{20,}")
 """A label of a zone that looks like a customer's key."""
+AT_THRESHOLD: Final = Fraction(FOE_AT - 0.5)
+"""Points of weights that reach the threshold together; a confirmed name gives half a point back."""
 _MOST_POINTS: Final = 100
 """What config.toml allows, up and down."""
 _SHORT: Final = 3
@@ -92,11 +94,11 @@ def _is_listing(box: Box) -> bool:
 
 
 def points_of(weight: int, threshold: int) -> float:
-    """What a weight is worth: those that reach the threshold together make a foe.
+    """What a weight is worth: those that reach the threshold together make a foe, even of one with a confirmed name.
 
     Rounded down to hundredths, so that they still reach it when they are rounded.
     """
-    exact = Fraction(round(FOE_AT)) * weight / threshold
+    exact = AT_THRESHOLD * weight / threshold
     return max(-_MOST_POINTS, min(_MOST_POINTS, math.floor(exact * 100) / 100))
 
 

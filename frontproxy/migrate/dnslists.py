@@ -26,7 +26,8 @@ def add_dnslists(page: Page) -> None:
     page.source(name)
     page.say(
         f"A weight of 1 is worth {points_of(1, threshold):g} points (rounded down), so that those who reach "
-        f"postscreen_dnsbl_threshold ({threshold}) are foes, at {FOE_AT:g}. All lists together take at most 35 points. "
+        f"postscreen_dnsbl_threshold ({threshold}) are foes (at {FOE_AT:g}), unless their neighbours or their own past "
+        "speak for them. All lists together take at most 35 points. "
         "A client with several replies of one list gets the strongest of them; postscreen added them."
     )
     for remark in sites.remarks:

@@ -117,35 +117,35 @@ def test_no_listing_is_no_evidence(state: Literal["not listed", "no answer"]) ->
     found = ([answer("bl.example", "127.0.0.2", state=state)], [a_list("bl.example", n2=-25)])
 
     assert heard(found) == ()
-    assert listed_by(*found, {"bl.example"}) == ()
+    assert listed_by(*found, {"bl.example"}, doubt=1.0) == ()
 
 
 def test_a_reply_without_points_is_no_evidence_but_a_rule_may_ask_for_it() -> None:
     found = ([answer("bl.example", "127.0.0.2")], [a_list("bl.example", n2=0)])
 
     assert heard(found) == ()
-    assert listed_by(*found, {"bl.example"}) == ("bl.example",)
+    assert listed_by(*found, {"bl.example"}, doubt=1.0) == ("bl.example",)
 
 
 def test_a_reply_that_no_pattern_means_is_nothing() -> None:
     found = ([answer("bl.example", "127.0.0.9")], [a_list("bl.example", n2=-25)])
 
     assert heard(found) == ()
-    assert listed_by(*found, {"bl.example"}) == ()
+    assert listed_by(*found, {"bl.example"}, doubt=1.0) == ()
 
 
 def test_a_list_that_is_no_longer_configured_is_not_heard() -> None:
     found = ([answer("gone.example", "127.0.0.2")], [a_list("bl.example", n2=-25)])
 
     assert heard(found) == ()
-    assert listed_by(*found, {"bl.example", "gone.example"}) == ()
+    assert listed_by(*found, {"bl.example", "gone.example"}, doubt=1.0) == ()
 
 
 def test_a_list_without_a_vote_gives_no_points_and_no_fact() -> None:
     answers, lists = listings(-20, -7)
 
     assert [reason.points for reason in heard((answers, lists), mute=[lists[0].zone])] == [-7.0]
-    assert listed_by(answers, lists, {lists[1].zone}) == (lists[1].zone,)
+    assert listed_by(answers, lists, {lists[1].zone}, doubt=1.0) == (lists[1].zone,)
 
 
 # How little they can do
@@ -215,4 +215,4 @@ def test_without_votes_there_is_nothing(worths: list[float]) -> None:
     answers, lists = listings(*worths)
 
     assert heard((answers, lists), mute=[settings.zone for settings in lists]) == ()
-    assert listed_by(answers, lists, frozenset()) == ()
+    assert listed_by(answers, lists, frozenset(), doubt=1.0) == ()

@@ -69,9 +69,9 @@ def test_a_filter_is_kept_as_far_as_its_replies_are_listings() -> None:
 
 @pytest.mark.parametrize("threshold", [1, 2, 3, 7, 8, 14, 38])
 def test_weights_that_reach_the_threshold_together_make_a_foe(threshold: int) -> None:
-    assert points_of(threshold, threshold) == -15
-    assert threshold * points_of(1, threshold) <= -15
-    assert (threshold - 1) * points_of(1, threshold) > -15
+    assert points_of(threshold, threshold) == -15.5
+    assert threshold * points_of(1, threshold) <= -15.5
+    assert (threshold - 1) * points_of(1, threshold) > -15.5
 
 
 @given(st.lists(st.integers(-20, 20), min_size=1, max_size=8), st.integers(1, 40))
@@ -79,7 +79,7 @@ def test_a_sum_of_weights_at_the_threshold_never_falls_short(weights: list[int],
     points = [points_of(weight, threshold) for weight in weights]
 
     if sum(weights) >= threshold and min(points) > LISTS_LIMIT:
-        assert round(sum(points), 6) <= -15
+        assert round(sum(points), 6) <= -15.5
 
 
 def test_points_stay_within_what_config_toml_allows() -> None:
@@ -91,13 +91,13 @@ def test_many_replies_stand_on_lines_of_their_own() -> None:
     zone = read_sites("bl.example=127.0.0.[2;4;6;8]").zones[0]
 
     assert "[dnslist.replies]" in toml_of(zone, 1, counts=True)
-    assert '"127.0.0.8" = -15' in toml_of(zone, 1, counts=True)
+    assert '"127.0.0.8" = -15.5' in toml_of(zone, 1, counts=True)
 
 
 def test_a_list_that_does_not_count_has_its_points_as_comments() -> None:
     lines = toml_of(read_sites("bl.example").zones[0], 1, counts=False)
 
-    assert '"127.*.*.*" = 0  # -15' in lines
+    assert '"127.*.*.*" = 0  # -15.5' in lines
     assert config_of("\n".join(lines)).dnslists[0].worth(("127.0.0.2",)) == 0
 
 

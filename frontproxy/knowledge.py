@@ -1,4 +1,4 @@
-"""Gathering: all that is known about a client at one moment, from every side, as evidence. Nothing here waits."""
+"""What is known of a client: gathered from every side as evidence, and taught by what it does. Nothing here waits."""
 
 import time
 from typing import Protocol
@@ -34,7 +34,8 @@ def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) 
     place = setup.geo.find(text)
     hearsay = sides.desk.hearsay(packed, now)
     keys = history.Keys(client, address.network_of(packed), place.asn)
-    recalled = sides.memory.recall(keys, heard=name_in(hearsay, now, wall), now=wall)
+    heard = name_in(hearsay, now, wall)
+    recalled = sides.memory.recall(keys, heard=heard, now=wall)
     recollection = history.recollect(recalled, now=wall, forgetting=setup.forgetting)
     crowd = sides.census.of(client, now)
     reasons = recollection.reasons
@@ -42,8 +43,7 @@ def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) 
     if hearsay is not NOTHING_HEARD:
         doubt = doubt_about(recollection.own, config.listen.settled)
         reasons += _reasons_of(hearsay, sides, doubt, now)
-        if doubt:  # of a friend, a rule that asks for lists must not hear anything either
-            listed = dnslist.listed_by(hearsay.lists, config.dnslists, sides.desk.voting)
+        listed = dnslist.listed_by(hearsay.lists, config.dnslists, sides.desk.voting, doubt=doubt)
     if lists:
         reasons += evidence.from_lists(lists)
     if config.networks:
@@ -51,6 +51,10 @@ def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) 
     reasons += evidence.from_census(crowd.open_sessions, crowd.rate, config.points)
     if early or crowd.returned:
         reasons += evidence.from_manners(early=early, returned=crowd.returned, points=config.points)
+    if recollection.own < config.listen.settled:
+        reasons += evidence.from_others(reasons, config.listen.settled)
+    # Two hosts in one /64 are one client, but the name remembered is of one of them.
+    name = recalled.name if heard or len(packed) == 4 else None
     return Evidence(
         address=text,
         reasons=reasons,
@@ -62,10 +66,21 @@ def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) 
         open_sessions=crowd.open_sessions,
         rate=crowd.rate,
         listed=listed,
-        name=recalled.name.name if recalled.name else "",
-        domain=recalled.domain,
+        name=name.name if name else "",
+        domain=name.domain if name else "",
         own=recollection.own,
     )
+
+
+def teach(sides: Sides, packed: bytes, wall: float, *, good: float, bad: float) -> None:
+    """Remember a session that has counted so many units of good and bad; one that counts nothing teaches nothing."""
+    if not good and not bad:
+        return
+    place = sides.setup.geo.find(address.unpack(packed))
+    keys = history.Keys(address.client_of(packed), address.network_of(packed), place.asn)
+    now = time.monotonic()
+    recalled = sides.memory.recall(keys, heard=name_in(sides.desk.hearsay(packed, now), now, wall))
+    sides.memory.remember(history.learn(recalled, good=good, bad=bad, now=wall, forgetting=sides.setup.forgetting))
 
 
 def name_in(hearsay: Hearsay, now: float, wall: float) -> history.KnownName | None:
