@@ -119,10 +119,17 @@ class Proxy:
             return None
         return self.desk.ask(session.packed, time.monotonic(), heard=heard)
 
-    def friend_came(self, session: Session) -> None:
-        """A client of which we know good ourselves: DNS lists are watched whether they list such clients."""
-        if not self.pools.stressed:
-            self.desk.friend_came(session.packed, time.monotonic())
+    def look_after(self, session: Session) -> None:
+        """A client that nobody asks about now: what is heard of it counts the next time, or for those who say it.
+
+        For a friend by what others taught, the DNS is asked without waiting; for one by its own past, now and then,
+        whether lists speak against such.
+        """
+        if session.verdict.standing == "friend" and not self.pools.stressed:
+            if session.verdict.is_vouched_for:
+                self.desk.friend_came(session.packed, time.monotonic())
+            else:
+                self.ask_about(session)
 
     def place(self, session: Session) -> None:
         """Do what the verdict says: refuse the session, or look for a place for it."""

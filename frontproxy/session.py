@@ -34,8 +34,7 @@ def arrive(
     session = proxy.open_session(sock, peer, server, health_check=health_check)
     try:
         if session.verdict.settled:
-            if session.verdict.is_vouched_for:
-                proxy.friend_came(session)
+            proxy.look_after(session)
             proxy.place(session)
         elif proxy.setup.config.mode == "observe":
             proxy.ask_about(session)  # too late for this verdict, in time for the next

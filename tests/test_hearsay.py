@@ -9,6 +9,7 @@ import trio.testing
 
 from frontproxy.core.address import pack
 from frontproxy.core.history import Keys
+from frontproxy.knowledge import gather
 from tests.fakes import PATIENCE
 from tests.houses import STRANGER, House, house, outcome
 from tests.test_control import ask, refusal
@@ -232,3 +233,69 @@ async def test_who_takes_the_teaser_for_the_greeting_has_talked_early(house: Hou
             client.sendall(b"EHLO spam.example\r\n")
 
     assert "pregreet:-30.0" in house.log.about("handover")[0]
+
+
+UNBOTHERED = DNS.replace("[listen]", "[points]\npregreet = -1\n[listen]")
+
+
+@pytest.mark.parametrize("house", [UNBOTHERED], indirect=True)
+async def test_who_talks_early_and_is_no_foe_for_it_stays_until_the_lists_have_spoken(
+    house: House, world: World
+) -> None:
+    world.lists["bl.example"] = LISTED
+    async with trio.open_nursery() as strangers:
+        client = house.knock(STRANGER, strangers)
+        client.sendall(b"EHLO early.example\r\n")
+        await until(lambda: not len(house.proxy.room))
+    client.settimeout(PATIENCE)
+
+    assert client.recv(100) == b"450 4.7.1 Listed\r\n"
+
+
+@pytest.mark.parametrize("house", [UNBOTHERED.replace("4m", "40ms").replace("true", "false")], indirect=True)
+async def test_who_talks_early_sits_out_its_pause(house: House) -> None:
+    began = trio.current_time()
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as strangers:
+            house.knock(STRANGER, strangers).sendall(b"EHLO early.example\r\n")
+
+    assert trio.current_time() - began >= 0.04
+    assert "pregreet:-1.0" in house.log.about("handover")[0]
+
+
+@pytest.mark.parametrize("house", [DNS.replace('"bl.example" in listed', "early")], indirect=True)
+async def test_early_talk_is_learned_even_if_the_client_is_refused_for_it(house: House) -> None:
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as strangers:
+            house.knock(STRANGER, strangers).sendall(b"EHLO early.example\r\n")
+
+    assert not house.log.about("handover")
+    assert house.log.about("refused")
+    assert house.knowledge(STRANGER) == (0.0, 1.0)
+
+
+@asking
+async def test_the_dns_is_asked_about_a_friend_that_only_others_vouch_for(house: House, world: World) -> None:
+    """Its next verdict knows what it says; this one does not wait for it."""
+    befriend(house, "192.0.2.44")
+    house.outcomes.hear(outcome(house.given(STRANGER), messages=1))
+    assert (await ask(house, f"score {STRANGER}"))["settled"]
+    async with trio.open_nursery() as strangers:
+        house.knock(STRANGER, strangers)
+        assert not strangers.child_tasks
+    await until(lambda: world.asked)
+
+    assert [(question["address"], question["name"]) for question in world.asked] == [(STRANGER, True)]
+
+
+@asking
+async def test_the_name_of_one_host_is_not_that_of_its_neighbour(house: House, world: World) -> None:
+    """Both are one client, an IPv6 /64, and have one history; a rule that asks for a name means the host."""
+    host, neighbour = "2001:db8:1:2::a", "2001:db8:1:2::bad"
+    world.names[host] = named("mx.example.org", "example.org")
+    await ask(house, f"score {host} --ask")
+    house.outcomes.hear(outcome(house.given(host), messages=1))
+
+    wall = house.proxy.clock.now()
+    names = [gather(house.proxy, pack(text), text, wall, early=False).domain for text in (host, neighbour)]
+    assert names == ["example.org", ""]

@@ -93,7 +93,8 @@ def _check() -> int:
 
 
 def _serve_parent(name: str, descriptor: int) -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us; the parent coordinates
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all of us; the parent obeys
+        signal.signal(number, signal.SIG_IGN)
     try:
         listener = socket.socket(fileno=descriptor)
         orders = read_orders(sys.stdin.fileno(), to_the_end=False)

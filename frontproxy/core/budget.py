@@ -1,28 +1,71 @@
-"""The budget of look-ups: it fills with time, so that a flood of strangers makes us ask no more than was agreed."""
+"""The budget of look-ups: a flood of strangers makes us ask no more than was agreed, and one network a part of it.
+
+Whatever is spent is a debt, which time pays off: as fast as the rate says for all together, and a tenth as fast for
+each network. A debt may grow as large as a second pays off. Without the second bound one host, which has more addresses
+than it can ever use, would spend everything, and nobody else would be asked about.
+"""
 
 from dataclasses import dataclass, field
+from typing import Final
+
+NETWORK_SHARE: Final = 0.1
+"""What one network may spend of the rate: enough for a network of many senders, of which each is asked about once in a
+while, and so little that it takes ten networks to spend it all."""
+_SWEEP_EVERY: Final = 1.0
+"""Seconds after which networks that owe nothing are forgotten."""
+
+
+@dataclass(slots=True)
+class _Debt:
+    """What was spent, as far as it has not been paid off."""
+
+    owed: float = 0.0
+    at: float = 0.0
+
+    def pay_off(self, rate: float, now: float) -> float:
+        """What is still owed now."""
+        self.owed = max(0.0, self.owed - (now - self.at) * rate)
+        self.at = now
+        return self.owed
+
+    def has_room(self, cost: float, rate: float, now: float) -> bool:
+        """Whether `cost` may be added; what costs more than a second pays off has to find no debt at all."""
+        owed = self.pay_off(rate, now)
+        return not owed or owed + cost <= rate
 
 
 @dataclass(slots=True)
 class Budget:
-    """So many look-ups a second; what one second did not need may be spent in the next, and no later."""
+    """So many look-ups a second; what one second did not need may be spent in the next, and no later.
+
+    It remembers a few networks more than two seconds have look-ups, however many come.
+    """
 
     rate: float
-    _left: float = field(init=False)
-    _at: float = 0.0
+    _all: _Debt = field(init=False, default_factory=_Debt)
+    _networks: dict[bytes, _Debt] = field(init=False, default_factory=dict)
+    _swept: float = field(init=False, default=0.0)
 
-    def __post_init__(self) -> None:
-        self._left = self.rate
+    def spend(self, cost: float, now: float, network: bytes) -> bool:
+        """Spend all of `cost` on behalf of a network, or nothing and answer false; `now` is monotonic, in seconds.
 
-    def spend(self, cost: float, now: float) -> bool:
-        """Spend all of `cost`, or nothing and answer false; `now` is monotonic, in seconds.
-
-        What costs more than a whole second's worth is asked for when nothing was spent for a second, and is paid off
-        afterwards: it must not be impossible for ever.
+        What costs more than a whole second's worth is asked for when nothing is owed, and is paid off afterwards: it
+        must not be impossible for ever.
         """
-        self._left = min(self.rate, self._left + (now - self._at) * self.rate)
-        self._at = now
-        if not self.rate or self._left < min(cost, self.rate):
+        if not self.rate or not self._all.has_room(cost, self.rate, now):
             return False
-        self._left -= cost
+        self._sweep(now)
+        debt = self._networks.get(network) or _Debt()
+        if not debt.has_room(cost, self.rate * NETWORK_SHARE, now):
+            return False
+        self._networks[network] = debt
+        self._all.owed += cost
+        debt.owed += cost
         return True
+
+    def _sweep(self, now: float) -> None:
+        """Forget the networks that owe nothing any more."""
+        if now - self._swept >= _SWEEP_EVERY:
+            self._swept = now
+            share = self.rate * NETWORK_SHARE
+            self._networks = {network: debt for network, debt in self._networks.items() if debt.pay_off(share, now)}

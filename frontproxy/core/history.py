@@ -8,7 +8,7 @@ sessions:
     p = (good + PRIOR_WEIGHT * p_prior) / (good + bad + PRIOR_WEIGHT),  points = 10 log10(p / (1 - p))
 
 Neighbourhoods and ASNs are clipped to `network_limit`, and a client's own share is left out of them: nobody is his own
-neighbour. To make that exact, a client's record keeps its share of each.
+neighbour. To make that exact, a client's record keeps its share of each, and which ASN and provider they belong to.
 
 The confirmed name of a client is remembered with it. A verdict relies on it for as long as the DNS said it holds. A
 session teaches by the last name known, however old: friends are never asked for their names again, and a big sender
@@ -35,6 +35,7 @@ GOOD_A_DAY = 10.0
 """Units of good evidence that a client can earn in a day."""
 
 _DAY = 86400.0
+_IPV6_CLIENT = 8  # bytes of its key
 _LEAST_POINTS = 0.0005  # what is smaller is rounding, and no reason
 _UNITS = ((_DAY, "day"), (3600.0, "hour"), (60.0, "minute"))
 
@@ -46,6 +47,11 @@ class Keys(NamedTuple):
     network: bytes
     asn: int
     """0 if unknown."""
+
+    @property
+    def witness(self) -> bytes:
+        """Whom the client can be a witness as: itself, or its network in IPv6, where one host may have many a /64."""
+        return self.network if len(self.client) == _IPV6_CLIENT else self.client
 
 
 class KnownName(NamedTuple):
@@ -72,6 +78,8 @@ class ClientRecord(NamedTuple):
     """Units of good evidence lately earned; drains by `GOOD_A_DAY` a day."""
     name: KnownName | None = None
     """The last one heard."""
+    asn: int = 0
+    """The ASN that `asn_share` and `provider_share` belong to; 0 if unknown."""
 
 
 class Recalled(NamedTuple):
@@ -176,37 +184,43 @@ def learn(recalled: Recalled, *, good: float, bad: float, now: float, forgetting
         return taught(level or NOTHING, share, good * weight, bad * weight, now, forgetting)
 
     network, network_share = teach(network, record.network_share)
-    asn, asn_share = teach(asn, record.asn_share) if keys.asn else (None, NOTHING)
-    provider_share = NOTHING if name else record.provider_share
+    asn, asn_share = teach(asn, _share_of_asn(recalled)) if keys.asn else (None, NOTHING)
+    provider_share = NOTHING if name or record.asn != keys.asn else record.provider_share
     if recalled.domain:
         known = provider or ProviderRecord()
         level, provider_share = teach(known.level, _share_of_provider(recalled))
-        provider = ProviderRecord(level, witnesses_after(known.witnesses, keys.client, own, now, forgetting))
+        provider = ProviderRecord(level, witnesses_after(known.witnesses, keys.witness, own, now, forgetting))
     else:
         provider = None
-    learned = ClientRecord(own, network_share, provider_share, asn_share, spent + good, name or record.name)
+    learned = ClientRecord(own, network_share, provider_share, asn_share, spent + good, name or record.name, keys.asn)
     return Recalled(keys, name, learned, network, provider, asn)
 
 
 def _asn(recalled: Recalled) -> _Around:
-    return _Around("asn", recalled.asn, recalled.client.asn_share if recalled.client else NOTHING, "in its ASN")
+    return _Around("asn", recalled.asn, _share_of_asn(recalled), "in its ASN")
 
 
 def _neighbourhood(recalled: Recalled, now: float, forgetting: Forgetting) -> _Around:
     """The provider if that counts, else the network."""
     keys, _name, client, network, provider, _asn = recalled
-    if provider and provider.counts_for(keys.client, now, forgetting):
+    if provider and provider.counts_for(keys.witness, now, forgetting):
         whose = f"of {recalled.domain}{f' (AS{keys.asn})' if keys.asn else ''}"
         return _Around("provider", provider.level, _share_of_provider(recalled), whose)
     return _Around("network", network, client.network_share if client else NOTHING, "in its network")
 
 
 def _share_of_provider(recalled: Recalled) -> Level:
-    """The client's share of the provider at hand; what it taught another one under a former name is none."""
+    """The client's share of the provider at hand; what it taught one of another name or ASN is none."""
     client = recalled.client
-    if client and client.name and client.name.domain == recalled.domain:
+    if client and client.name and (client.asn, client.name.domain) == (recalled.keys.asn, recalled.domain):
         return client.provider_share
     return NOTHING
+
+
+def _share_of_asn(recalled: Recalled) -> Level:
+    """The client's share of its ASN now. (One of an unknown ASN is of version 1 of the file: of this one, most likely.)"""
+    client = recalled.client
+    return client.asn_share if client and client.asn in {0, recalled.keys.asn} else NOTHING
 
 
 def _amount(evidence: Present) -> str:

@@ -6,8 +6,9 @@ about `evidence_cap` units, and a thousand good sessions cannot buy a hundred ba
 at the last touch; ageing multiplies them by numbers from 0 to 1, so nothing can overflow.
 
 A client's share in a level is the part of it that the client itself has taught, aged as the level ages, so that it can
-be left out exactly. A share whose level was lost and began anew is 0; one whose level has since grown past it goes
-unnoticed, and is nearly forgotten.
+be left out exactly. It has at most `SHARE_LIMIT` units of each kind: a client whose share is full teaches no more, or one
+that never stops would in the end be all that is known of its neighbours. A share whose level was lost and began anew is
+0; one whose level has since grown past it goes unnoticed, and is nearly forgotten.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from typing import NamedTuple
 
 PRIOR_WEIGHT = 2.0
 """How many sessions of a client's own it takes to weigh as much as its neighbourhood."""
+
+SHARE_LIMIT = 3.0
+"""Units of good evidence, and of bad, that one client can have in its neighbourhood."""
 
 _ROUNDING = 1e-6  # what a share may have gained on its way to the disk and back
 
@@ -76,12 +80,19 @@ def grown(level: Level, good: float, bad: float, now: float, forgetting: Forgett
 def taught(
     level: Level, share: Level, good: float, bad: float, now: float, forgetting: Forgetting
 ) -> tuple[Level, Level]:
-    """A neighbourhood after a client's session, and the client's share in it at the same moment."""
+    """A neighbourhood after a client's session, and the client's share in it at the same moment.
+
+    The units count as far as there is room for them in the share.
+    """
     if _outlived(share, level):
         share = NOTHING
-    after = grown(level, good, bad, now, forgetting)
-    old = aged(share, after.t, forgetting, after.n - share.n)
-    return after, Level(after.t, after.n, old.good + good, old.bad + bad)
+    now = max(level.t, now)
+    share = aged(share, now, forgetting, level.n - share.n)
+    good = min(good, max(0.0, SHARE_LIMIT - share.good))
+    bad = min(bad, max(0.0, SHARE_LIMIT - share.bad))
+    level = grown(level, good, bad, now, forgetting)
+    share = grown(share, good, bad, now, forgetting)
+    return level, Level(level.t, level.n, share.good, share.bad)
 
 
 def taught_by_others(level: Level, share: Level, now: float, forgetting: Forgetting) -> Present:

@@ -28,12 +28,16 @@ WINDOW: Final = 20
 MOST_UNANSWERED: Final = 10
 """So many of them without an answer cost the vote."""
 FRIENDS: Final = 50
-"""Friends that a list was asked about last, each counted once."""
+"""Friends that a list was asked about last, one for each network."""
 FRIENDS_REMEMBERED: Final = 86400.0
-LEAST_LISTED: Final = 3
-CONTRADICTS_FROM: Final = 0.2
-"""Share of friends it lists, at least LEAST_LISTED of them, that costs the vote."""
-AGREES_BELOW: Final = 0.1
+LEAST_LISTED: Final = 5
+"""Friends it must list to lose its vote: a list that lists everybody does so within a minute (a friend is asked about
+every ten seconds), and whoever wants to silence one that has listed him needs as many networks with a good history."""
+CONTRADICTS_FROM: Final = 1 / 3
+"""Share of friends that must be listed beside: an honest list has some of anybody's friends, who share their servers
+with others, and a list that lies has nearly all."""
+AGREES_BELOW: Final = 1 / 6
+"""Share below which it gets its vote back; half of the other, so that no single friend turns it to and fro."""
 OURS: Final = frozenset({"busy", "lost", "no resolver"})
 """Why there was no answer when it was our own trouble."""
 
@@ -80,7 +84,7 @@ class Watch:
         self._answered: deque[bool] = deque(maxlen=WINDOW)
         self._leaves_unanswered = False
         self._friends: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
-        """Of each friend: whether it was listed, and when."""
+        """Of each friend's network: whether it was listed, and when."""
         self._contradicts = False
 
     @property
@@ -153,13 +157,16 @@ class Watch:
         self._friends.clear()
         self._contradicts = False
 
-    def friend(self, client: bytes, *, against: bool, now: float) -> None:
-        """It has answered about a friend of ours: something that costs points, or not."""
+    def friend(self, network: bytes, *, against: bool, now: float) -> None:
+        """It has answered about a friend of ours in this network: something that costs points, or not.
+
+        One host may have as many clients as a network has, and be a friend of ours with each: they are one witness.
+        """
         if not self.blames:
             return
         friends = self._friends
-        friends.pop(client, None)
-        friends[client] = (against, now)
+        friends.pop(network, None)
+        friends[network] = (against, now)
         while len(friends) > FRIENDS or now - next(iter(friends.values()))[1] > FRIENDS_REMEMBERED:
             friends.popitem(last=False)
         listed, asked = self.friends

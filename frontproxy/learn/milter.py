@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.listen_fd is None:
             Milter(_listening(options.listen), Reporter(options.report), log).run()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us; the parent coordinates
+        for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all of us; the parent obeys
+            signal.signal(number, signal.SIG_IGN)
         os.set_blocking(2, False)  # a pipe of our own
         lifeline = sys.stdin.fileno()
         orders = read_orders(lifeline)

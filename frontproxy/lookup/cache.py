@@ -1,7 +1,10 @@
 """What is kept of hearsay: a bounded number of addresses, of which the longest unused go first.
 
-Each address is kept as one text. As objects, the answers of fifty thousand addresses take more than twice the memory,
-and the garbage collector looks through them all, in which time nobody is served; a text it never looks into.
+What lists say is kept by client, as all that we know is: a host has a whole /64 of IPv6 addresses, and must not have
+the lists asked about each of them. A name belongs to its address.
+
+Each is kept as one text. As objects, the answers of fifty thousand addresses take more than twice the memory, and the
+garbage collector looks through them all, in which time nobody is served; a text it never looks into.
 """
 
 import json
@@ -9,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
+from frontproxy.core.address import client_of
 from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, ListAnswer, NameAnswer
 
 ADDRESSES: Final = 50_000
@@ -34,15 +38,32 @@ class Cache:
 
     def find(self, packed: bytes, now: float) -> Hearsay:
         """What still holds of what was said about an address."""
-        text = self._kept.get(packed)
-        if text is None:
-            return NOTHING_HEARD
-        self._kept.move_to_end(packed)
-        return _thaw(text, now)
+        client = client_of(packed)
+        if client == packed:
+            return self._find(packed, now)
+        lists, name = self._find(client, now).lists, self._find(packed, now).name
+        return Hearsay(lists, name) if lists or name else NOTHING_HEARD
 
     def add(self, packed: bytes, answers: Sequence[ListAnswer | NameAnswer], now: float) -> None:
         """Keep new answers about an address; they replace what the same lists, or the name, said before."""
-        lists, name = self.find(packed, now)
+        client = client_of(packed)
+        if client == packed:
+            self._add(packed, answers, now)
+            return
+        if lists := [answer for answer in answers if isinstance(answer, ListAnswer)]:
+            self._add(client, lists, now)
+        if names := [answer for answer in answers if isinstance(answer, NameAnswer)]:
+            self._add(packed, names, now)
+
+    def _find(self, key: bytes, now: float) -> Hearsay:
+        text = self._kept.get(key)
+        if text is None:
+            return NOTHING_HEARD
+        self._kept.move_to_end(key)
+        return _thaw(text, now)
+
+    def _add(self, key: bytes, answers: Sequence[ListAnswer | NameAnswer], now: float) -> None:
+        lists, name = self._find(key, now)
         said = {answer.zone: answer for answer in lists}
         for answer in answers:
             if isinstance(answer, ListAnswer):
@@ -50,8 +71,8 @@ class Cache:
             else:
                 name = answer
         text = _freeze(Hearsay(tuple(said.values()), name))
-        self.size += len(text) - len(self._kept.pop(packed, ""))
-        self._kept[packed] = text
+        self.size += len(text) - len(self._kept.pop(key, ""))
+        self._kept[key] = text
         while len(self._kept) > self._addresses or self.size > self._characters:
             self.size -= len(self._kept.popitem(last=False)[1])
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from socket import socket
 from typing import Any, Final
 
-from frontproxy.core.address import pack, unpack
+from frontproxy.core.address import network_of, pack, unpack
 from frontproxy.core.budget import Budget
 from frontproxy.core.config_values import Dns, DnsListSettings
 from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, ListAnswer, NameAnswer
 from frontproxy.core.list_watch import LISTED_POINT, UNLISTED_POINT
 from frontproxy.lookup.cache import Cache
-from frontproxy.lookup.flights import Flight, Flights, Inquiry, Purpose
+from frontproxy.lookup.flights import Flight, Flights, Inquiry, Purpose, wait_for
 from frontproxy.lookup.keeping import as_heard, no_list_answer, no_name_answer
 from frontproxy.lookup.link import Link, Log
 from frontproxy.lookup.messages import Answer, ListSaid, Question
@@ -28,6 +28,7 @@ NAME_COST: Final = 2
 SILENCE: Final = 50
 """Questions in a row without any answer that are a trouble."""
 _NOT_ASKED: Final = frozenset({"busy", "lost"})
+_COUNTED: Final = ("asked", "answers", "no_answer", "over_budget", "no_room", "unexpected")
 _POINTS: Final = {pack(point): point for point in (LISTED_POINT, UNLISTED_POINT)}
 
 
@@ -43,7 +44,7 @@ class Desk:
         self._flights = Flights()
         self._watches = Watches(log)
         self._link = Link(self._hear, log)
-        self._counts = dict.fromkeys(("asked", "answers", "no_answer", "over_budget", "unexpected"), 0)
+        self._counts = dict.fromkeys(_COUNTED, 0)
         self._answered: deque[bool] = deque(maxlen=SILENCE)
 
     @property
@@ -79,21 +80,30 @@ class Desk:
     ) -> Inquiry | None:
         """Ask what is not known of an address: the lists that have a vote, and its name unless `name` is false.
 
-        None if there is nothing to ask, or it cannot be asked now. Otherwise `heard` is called once, when everything
-        was answered, or no more answers will come.
+        None if there is nothing to ask, or it cannot be asked now. Otherwise `heard` is called when everything was
+        answered, or no more answers will come, and before that whenever a list lists it: whoever owns a reverse zone
+        can keep us waiting for a name, but not for what is said against him.
         """
         known = self.hearsay(packed, now)
         said = {answer.zone for answer in known.lists}
         zones = [zone for zone in self._watches.zones if zone in self.voting and zone not in said]
-        return self._inquire(packed, zones, now, heard, name=name and known.name is None, is_free=False)
+        flights = self._inquire(packed, zones, now, name=name and known.name is None, is_free=False)
+        return wait_for(flights, heard, listed=heard)
 
     def ask_all(self, packed: bytes, now: float, heard: Callable[[], None] | None = None) -> Inquiry | None:
-        """Ask everything anew, lists without a vote too, whatever is known, and whatever the budget says."""
-        return self._inquire(packed, self._watches.zones, now, heard, name=True, is_free=True)
+        """Ask everything anew, lists without a vote too, whatever is known, and whatever the budget says.
+
+        As `ask`, but `heard` is called only once, at the end.
+        """
+        return wait_for(self._inquire(packed, self._watches.zones, now, name=True, is_free=True), heard)
 
     def friend_came(self, packed: bytes, now: float) -> None:
-        """A client has come that we know to be good: now and then we look whether lists speak against such a one."""
-        if self._watches.is_friend_due(packed, now) and self._send(packed, self._watches.zones, now, "friend"):
+        """A client has come that we know to be good: now and then we look whether lists speak against such a one.
+
+        This is not taken from the budget, which a flood of strangers spends, just when a list may go wrong.
+        """
+        blaming = self._watches.blaming
+        if self._watches.is_friend_due(packed, now) and self._send(packed, blaming, now, "friend", is_free=True):
             self._watches.begin_friend(packed, now)
 
     def tick(self, now: float) -> None:
@@ -129,29 +139,22 @@ class Desk:
             yield f"{what}; do the resolvers of dns.servers (or else of resolv.conf) run, and may we ask them?"
         yield from self._watches.troubles(self._clock(), silent_too=not is_silent)
 
-    def _inquire(
-        self,
-        packed: bytes,
-        zones: Collection[str],
-        now: float,
-        heard: Callable[[], None] | None,
-        *,
-        name: bool,
-        is_free: bool,
-    ) -> Inquiry | None:
-        """Ask what is not being asked already, and wait for both."""
-        name = name and self._dns.names
-        flights = [f for f in self._flights.about(packed) if not f.zones.isdisjoint(zones) or (name and f.name)]
-        missing = [zone for zone in zones if not any(zone in flight.zones for flight in flights)]
-        name = name and not any(flight.name for flight in flights)
+    def _inquire(self, packed: bytes, zones: Collection[str], now: float, *, name: bool, is_free: bool) -> set[Flight]:
+        """Ask what is not being asked already; the flights that bring the answers to both."""
+        listing = self._flights.asking_lists(packed, zones)
+        naming = self._flights.asking_name(packed) if name and self._dns.names else []
+        missing = [zone for zone in zones if not any(zone in flight.zones for flight in listing)]
+        name = name and self._dns.names and not naming and (is_free or self._may_ask_name(packed))
+        flights = {*listing, *naming}
         if (missing or name) and (flight := self._send(packed, missing, now, "client", name=name, is_free=is_free)):
-            flights.append(flight)
-        if not flights:
-            return None
-        inquiry = Inquiry(heard, len(flights))
-        for flight in flights:
-            flight.inquiries.append(inquiry)
-        return inquiry
+            flights.add(flight)
+        return flights
+
+    def _may_ask_name(self, packed: bytes) -> bool:
+        """Names leave places to lists, and the names of one network to those of others."""
+        has_room = self._flights.has_room_for_name(packed)
+        self._counts["no_room"] += not has_room
+        return has_room
 
     def _send(
         self,
@@ -166,15 +169,19 @@ class Desk:
         """Ask all of it, or nothing."""
         if not self._link.is_there:
             return None
-        cost = len(zones) + NAME_COST * name
-        if self._flights.has_room(len(zones) + name, purpose) and (is_free or self._budget.spend(cost, now)):
-            flight = self._flights.begin(packed, set(zones), purpose, now, name=name)
-            if self._link.send(Question(flight.id, unpack(packed), tuple(zones), name)):
-                self._counts["asked"] += flight.open
-                return flight
+        if not self._flights.has_room(len(zones) + name, purpose):
+            self._counts["no_room"] += 1
+            return None
+        if not is_free and not self._budget.spend(len(zones) + NAME_COST * name, now, network_of(packed)):
+            self._counts["over_budget"] += 1
+            return None
+        flight = self._flights.begin(packed, set(zones), purpose, now, name=name)
+        if not self._link.send(Question(flight.id, unpack(packed), tuple(zones), name)):
             self._flights.end(flight)
-        self._counts["over_budget"] += 1
-        return None
+            self._counts["no_room"] += 1
+            return None
+        self._counts["asked"] += flight.open
+        return flight
 
     def _hear(self, number: int, said: Iterable[Answer]) -> None:
         """Answers to one question have come; what was not asked is not believed."""
@@ -196,15 +203,25 @@ class Desk:
         self._flights.end(flight)
 
     def _keep(self, flight: Flight, heard: Sequence[ListAnswer | NameAnswer], now: float) -> None:
-        """Remember what was heard, then tell those who wait, if that was all."""
+        """Remember what was heard, then tell those who wait, if that was all or a list lists the client."""
         if flight.purpose != "test":
             self._cache.add(flight.packed, heard, now)
         for answer in heard:
             is_answer = answer.state != "no answer"
             self._counts["answers" if is_answer else "no_answer"] += 1
-            if answer.why not in _NOT_ASKED:
+            if is_answer or self._must_be_answered(answer):
                 self._answered.append(is_answer)
             if isinstance(answer, ListAnswer):
                 self._watches.note(flight.purpose, flight.packed, answer)
         if not flight.open:
             self._flights.end(flight)
+        if any(answer.state == "listed" for answer in heard):
+            for inquiry in flight.inquiries:
+                inquiry.listed()
+
+    def _must_be_answered(self, answer: ListAnswer | NameAnswer) -> bool:
+        """That there was no answer is a sign that DNS answers nothing.
+
+        Of a name it is none, since strangers may have reverse zones that are silent, unless only names are asked.
+        """
+        return answer.why not in _NOT_ASKED and (isinstance(answer, ListAnswer) or not self._watches.zones)

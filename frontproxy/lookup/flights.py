@@ -1,14 +1,21 @@
 """Questions on their way to the asking program and back, and who waits for their answers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, Literal
+
+from frontproxy.core.address import client_of, network_of
 
 PLACES: Final = 256
 """Questions in flight, at most; each list and each name is one."""
 RESERVED: Final = 32
 """Of these, places that no stranger takes: lists must be tested while nothing is answered."""
+NAMES: Final = (PLACES - RESERVED) // 2
+"""Of the others, places that names may take: whoever owns a reverse zone can let it be silent, and nobody's name must
+keep the lists from being asked."""
+NAMES_OF_ONE_NETWORK: Final = NAMES // 8
+"""Of these, places for names of one network, lest one such zone keep all other names from being asked."""
 FORGOTTEN_AFTER: Final = 20.0
 """Seconds; the program gives up before, so it has died by then."""
 
@@ -16,17 +23,26 @@ Purpose = Literal["client", "friend", "test"]
 
 
 class Inquiry:
-    """Somebody who waits until all was said that was asked about an address."""
+    """Somebody who waits until all was said that was asked about an address, or until a list lists it."""
 
-    __slots__ = ("_heard", "_left")
+    __slots__ = ("_heard", "_left", "_listed")
 
-    def __init__(self, heard: Callable[[], None] | None, flights: int) -> None:
+    def __init__(
+        self, heard: Callable[[], None] | None, flights: int, listed: Callable[[], None] | None = None
+    ) -> None:
+        """`heard` is called once, when all was said; `listed` whenever a list lists the address before."""
         self._heard = heard
+        self._listed = listed
         self._left = flights
 
     def cancel(self) -> None:
         """Nobody waits any more; the answers are kept all the same."""
-        self._heard = None
+        self._heard = self._listed = None
+
+    def listed(self) -> None:
+        """A list has listed the address."""
+        if self._left and self._listed:
+            self._listed()
 
     def landed(self) -> None:
         """One of its flights has come back, with all answers that it will bring."""
@@ -56,6 +72,18 @@ class Flight:
         return len(self.zones) + self.name
 
 
+def wait_for(
+    flights: Collection[Flight], heard: Callable[[], None] | None, *, listed: Callable[[], None] | None = None
+) -> Inquiry | None:
+    """Somebody who waits for all of these; None if there are none."""
+    if not flights:
+        return None
+    inquiry = Inquiry(heard, len(flights), listed)
+    for flight in flights:
+        flight.inquiries.append(inquiry)
+    return inquiry
+
+
 class Flights:
     """All that are on their way; times are monotonic seconds."""
 
@@ -68,13 +96,28 @@ class Flights:
     def __iter__(self) -> Iterator[Flight]:
         return iter(list(self._flights.values()))
 
-    def about(self, packed: bytes) -> list[Flight]:
-        """Those whose answers will be known of an address; tests are of no use to anybody else."""
-        return [flight for flight in self._flights.values() if flight.packed == packed and flight.purpose != "test"]
+    def asking_lists(self, packed: bytes, zones: Collection[str]) -> list[Flight]:
+        """Those that ask some of these lists about the client of an address; tests are of no use to anybody else."""
+        client = client_of(packed)
+        return [
+            flight
+            for flight in self._flights.values()
+            if not flight.zones.isdisjoint(zones) and client_of(flight.packed) == client and flight.purpose != "test"
+        ]
+
+    def asking_name(self, packed: bytes) -> list[Flight]:
+        """Those that ask for the name of an address."""
+        return [flight for flight in self._flights.values() if flight.name and flight.packed == packed]
 
     def has_room(self, questions: int, purpose: Purpose) -> bool:
         """Whether so many more may take off."""
         return self.open + questions <= (PLACES if purpose == "test" else PLACES - RESERVED)
+
+    def has_room_for_name(self, packed: bytes) -> bool:
+        """Whether the name of this address may be asked for."""
+        network = network_of(packed)
+        networks = [network_of(flight.packed) for flight in self._flights.values() if flight.name]
+        return len(networks) < NAMES and networks.count(network) < NAMES_OF_ONE_NETWORK
 
     def begin(self, packed: bytes, zones: set[str], purpose: Purpose, now: float, *, name: bool) -> Flight:
         """A new one, which takes its places."""

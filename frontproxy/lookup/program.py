@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="python -m frontproxy.lookup.program", description="Looks clients up in the DNS.")
     parser.add_argument("--socket-fd", type=int, metavar="N", required=True, help="where questions come from")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us; the parent coordinates
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all of us; the parent obeys
+        signal.signal(number, signal.SIG_IGN)
     os.set_blocking(2, False)  # a pipe of our own
     os.nice(_NICENESS)
     log = ChildLog("lookup", "lookup")

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from frontproxy.core.address import client_of, unpack
+from frontproxy.core.address import network_of, unpack
 from frontproxy.core.config_values import DnsListSettings
 from frontproxy.core.hearsay import ListAnswer
 from frontproxy.core.list_watch import Watch
@@ -13,7 +13,7 @@ from frontproxy.lookup.flights import Purpose
 FRIEND_EVERY: Final = 10.0
 """Seconds between two friends that lists are asked about."""
 FRIEND_AGAIN: Final = 86400.0
-"""Seconds until a friend may be asked about again."""
+"""Seconds until a friend of the same network may be asked about again."""
 FRIENDS_REMEMBERED: Final = 10_000
 """More than can be asked about in that time."""
 NEW: Final = 10.0
@@ -33,6 +33,8 @@ class Watches:
         """Zones of the lists that have a vote."""
         self.zones: tuple[str, ...] = ()
         """Of all lists, in the order of the file."""
+        self.blaming: tuple[str, ...] = ()
+        """Of the lists that speak against somebody, and so may contradict us."""
 
     def configure(self, lists: tuple[DnsListSettings, ...], now: float, *, retest: bool) -> None:
         """From now on these; what is known of those that stay is kept, though they may have to be tested anew."""
@@ -44,9 +46,11 @@ class Watches:
             watch = self._watches[zone] = before.get(zone) or Watch(zone, now, blames=blames)
             if settings != changed.get(zone):  # what it said was judged by other points
                 watch.forget_friends(blames=blames)
+                self._asked_about.clear()
             if retest:
                 watch.test_soon()
         self.zones = tuple(self._watches)
+        self.blaming = tuple([zone for zone, watch in self._watches.items() if watch.blames])
         self._count_votes()
 
     def due(self, now: float) -> list[str]:
@@ -69,23 +73,23 @@ class Watches:
             watch.looked_up(answer)
         if purpose == "friend" and answer.state != "no answer":
             against = (self._settings[answer.zone].worth(answer.codes) or 0.0) < 0
-            watch.friend(client_of(packed), against=against, now=answer.at)
+            watch.friend(network_of(packed), against=against, now=answer.at)
         if watch.has_vote != before:
             self._turned(watch)
 
     def is_friend_due(self, packed: bytes, now: float) -> bool:
-        """Lists should be asked about this friend: some friend is due, and this one was not asked about today."""
-        if now < self._next_friend or not self._watches:
+        """Lists should be asked about this friend: one is due, and none of its network was asked about today."""
+        if now < self._next_friend or not self.blaming:
             return False
-        asked = self._asked_about.get(client_of(packed))
+        asked = self._asked_about.get(network_of(packed))
         return asked is None or now - asked >= FRIEND_AGAIN
 
     def begin_friend(self, packed: bytes, now: float) -> None:
         """Lists are being asked about this friend."""
         self._next_friend = now + FRIEND_EVERY
-        client = client_of(packed)
-        self._asked_about.pop(client, None)
-        self._asked_about[client] = now
+        network = network_of(packed)
+        self._asked_about.pop(network, None)
+        self._asked_about[network] = now
         if len(self._asked_about) > FRIENDS_REMEMBERED:
             self._asked_about.popitem(last=False)
 

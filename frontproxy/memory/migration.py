@@ -13,8 +13,9 @@ from pathlib import Path
 from struct import Struct, error
 
 from frontproxy.core.history import ClientRecord
+from frontproxy.core.level import Level
 from frontproxy.memory.copies import kept_path, write_copy
-from frontproxy.memory.rows import checked_level, client_more
+from frontproxy.memory.rows import client_more
 from frontproxy.memory.soundness import Damaged
 from frontproxy.memory.table import VERSION
 
@@ -71,10 +72,8 @@ def _migrated(shares: bytes | None) -> bytes | None:
         numbers = _SHARES_1.unpack(shares)
     except error:
         return None
-    record = ClientRecord(
-        network_share=checked_level(*numbers[:4]), asn_share=checked_level(*numbers[4:8]), spent=numbers[8]
-    )
-    return client_more(record)
+    shares = Level(*numbers[:4]), Level(*numbers[4:8])
+    return client_more(ClientRecord(network_share=shares[0], asn_share=shares[1], spent=numbers[8]))
 
 
 class _Progress:

@@ -216,3 +216,11 @@ def test_without_votes_there_is_nothing(worths: list[float]) -> None:
 
     assert heard((answers, lists), mute=[settings.zone for settings in lists]) == ()
     assert listed_by(answers, lists, frozenset(), doubt=1.0) == ()
+
+
+def test_of_a_friend_rules_hear_only_what_speaks_in_its_favour() -> None:
+    answers, lists = listings(-25.0, 5.0, 0.0)
+    zones = [settings.zone for settings in lists]
+
+    assert listed_by(answers, lists, zones, doubt=0.01) == tuple(zones)
+    assert listed_by(answers, lists, zones, doubt=0.0) == (zones[1],)

@@ -15,6 +15,7 @@ from frontproxy.core.evidence import (
     from_census,
     from_lists,
     from_manners,
+    from_others,
     from_place,
 )
 from frontproxy.core.verdict import Reason
@@ -229,3 +230,34 @@ def test_manners_at_the_door_count(early: bool, returned: bool, worth: list[tupl
 
     assert [(reason.name, reason.points) for reason in reasons] == worth
     assert all(reason.text for reason in reasons)
+
+
+def reasons(**points: float) -> list[Reason]:
+    return [Reason(name.replace("__", ":"), worth, "") for name, worth in points.items()]
+
+
+@pytest.mark.parametrize(
+    ("heard", "left"),
+    [
+        (reasons(network=4.0), 4.0),
+        (reasons(network=4.0, name__confirmed=0.5), 4.5),
+        (reasons(provider=4.0, name__confirmed=0.5, returned=3.0), 4.5),
+        (reasons(asn=3.0, network=1.0, returned=3.0), 4.5),
+        (reasons(network=-4.0, returned=3.0), -1.0),
+        ([Reason("dnslist:wl.example", 4.0, ""), *reasons(network=4.0)], 4.5),
+        ([Reason("dnslist:wl.example", 4.0, ""), Reason("dnslist:other.example", 4.0, "")], 4.5),
+        ([Reason("dnslist:wl.example", 7.0, ""), *reasons(network=4.0)], 7.0),
+        ([Reason("dnslist:wl.example", 7.0, ""), *reasons(network=-4.0)], 3.0),
+    ],
+)
+def test_what_others_say_makes_no_friend(heard: list[Reason], left: float) -> None:
+    """But one DNS list does, if it is worth so much by itself."""
+    taken = from_others(heard, settled=5.0)
+
+    assert sum(reason.points for reason in [*heard, *taken]) == left
+
+
+def test_what_others_say_against_a_client_counts_beside_it() -> None:
+    heard = [Reason("dnslist:bl.example", -25.0, ""), *reasons(network=4.0, returned=3.0, history=2.0)]
+
+    assert [(reason.name, reason.points) for reason in from_others(heard, settled=5.0)] == [("others", -2.5)]

@@ -30,8 +30,8 @@ ZONES = ["bl.example", "wl.example"]
 
 
 def stranger(number: int) -> bytes:
-    """One of many."""
-    return bytes([198, 51, number // 256, number % 256])
+    """One of many, each in a network of its own."""
+    return bytes([198, number // 256, number % 256, 51])
 
 
 class Lines:
