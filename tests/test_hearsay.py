@@ -80,6 +80,22 @@ async def test_who_is_listed_is_a_foe_as_soon_as_that_is_heard(house: House, wor
     assert "dnslist:bl.example:-25.0,name:missing:-3.0" in line
 
 
+@asking
+async def test_a_silent_reverse_zone_protects_no_chair_of_who_is_listed(
+    house: House, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = world._answers
+    monkeypatch.setattr(world, "_answers", lambda question: answers({**question, "name": False}))
+    world.lists["bl.example"] = LISTED
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as strangers:
+            house.knock(STRANGER, strangers)
+
+    assert house.proxy.desk.status()["in_flight"] == 1  # its name
+    (line,) = house.log.about("refused")
+    assert " score=-25 " in line
+
+
 @sending
 async def test_who_is_recommended_goes_to_the_nice_pool_without_the_rest_of_its_pause(
     house: House, world: World

@@ -63,7 +63,7 @@ class House:
         """Let such a Setup take effect."""
         setup = self.wanting(dns)
         asking = self.lookups.prepare(setup)
-        await self.lookups.adopt(asking, setup.config, self._nursery)
+        self.lookups.adopt(asking, setup.config, self._nursery)
         return asking
 
     async def name_of(self, address: str = "192.0.2.1") -> str:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from frontproxy.core.config_shapes import Shape, Wrong, array_of, flag, number, shown, text, whole
 from frontproxy.core.config_sheet import Sheet
 from frontproxy.core.config_terms import resolver
-from frontproxy.core.config_values import Dns, DnsListSettings, ReplyPoints
+from frontproxy.core.config_values import Dns, DnsListSettings, ReplyPoints, TcpAddress
 from frontproxy.core.reply_pattern import PatternError, parse_pattern
 from frontproxy.core.toml_lines import KeyPath
 
@@ -17,8 +18,33 @@ _DOMAIN: Final = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]+$){_LABEL}")
 _LONGEST_DOMAIN: Final = 253
 _LONGEST_ZONE: Final = _LONGEST_DOMAIN - 64
 """A query for an IPv6 address puts 32 nibbles before the zone, each with its dot (RFC 5782 section 2.4)."""
+_PORT: Final = re.compile(r"[1-9][0-9]{1,4}")
+"""What may be a port; 2001:db8::1:1 is an address."""
 _REPLIES: Final = 'write { "127.0.0.2-9" = -25 }'
 _POINTS: Final = number(-100, 100)
+
+
+def _server(value: Any) -> TcpAddress:
+    """A DNS server that can be there; see `resolver`."""
+    host, _, port = text(value).rpartition(":")
+    if _PORT.fullmatch(port) and _is_ipv6(host):
+        remedy = f'write "[{host}]:{port}"'
+        if not _is_ipv6(value):
+            raise Wrong((f"{shown(value)} has a port, but no brackets", remedy))
+        what = f"{shown(value)} may be an address with a port, or without"
+        raise Wrong((what, f'{remedy} for port {port}, or "[{value}]" if all of it is the address'))
+    server = resolver(value)
+    address = ip_address(server[0])
+    if address.is_unspecified or address.is_multicast or server[0] == "255.255.255.255":
+        raise Wrong((f"{shown(value)} is not the address of one server", 'write one, "127.0.0.1" for this machine'))
+    return server
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return not IPv6Address(host).scope_id
+    except ValueError:
+        return False
 
 
 def _domain(value: Any) -> str:
@@ -52,7 +78,7 @@ def _replies(value: Any) -> dict[str, Any]:
 
 
 _DNS: Final[Mapping[str, Shape]] = {
-    "servers": array_of(resolver),
+    "servers": array_of(_server),
     "lookups_per_second": whole(1, 1_000_000),
     "names": flag,
     "generic": array_of(_domain),

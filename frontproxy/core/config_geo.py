@@ -10,6 +10,8 @@ from frontproxy.core.config_terms import country
 from frontproxy.core.config_values import FieldValue, Geo, NetworkEvidence
 
 _LONGEST_FIELD: Final = 200
+_NOT_ISO: Final = {"UK": "GB", "EL": "GR"}
+"""Codes that are widely used for a country and that no database has."""
 _LARGEST: Final = 2**128
 """No whole number in a database has more bits."""
 
@@ -27,6 +29,8 @@ def read_networks(sheet: Sheet, tables: Any) -> tuple[NetworkEvidence, ...]:
         values = sheet.read(here, table, _NETWORK, needed=("points",))
         if not any(table.get(key) for key in ("asn", "country", "where")):
             sheet.mistake(here, "this matches no network", 'add asn = [64500] or country = ["DE"]')
+        for code in _NOT_ISO.keys() & set(values.get("country", ())):
+            sheet.warn((*here, "country"), f'ISO 3166 has no country "{code}"', f'write "{_NOT_ISO[code]}"')
         networks.append(NetworkEvidence(**{"asn": (), "country": (), "points": 0.0, **values}))
     return tuple(networks)
 

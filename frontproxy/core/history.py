@@ -218,7 +218,7 @@ def _share_of_provider(recalled: Recalled) -> Level:
 
 
 def _share_of_asn(recalled: Recalled) -> Level:
-    """The client's share of its ASN now. (One of an unknown ASN is of version 1 of the file: of this one, most likely.)"""
+    """The client's share of the ASN at hand. Only a file of version 1 does not tell which ASN it is of: most likely this."""
     client = recalled.client
     return client.asn_share if client and client.asn in {0, recalled.keys.asn} else NOTHING
 

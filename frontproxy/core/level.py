@@ -6,9 +6,9 @@ about `evidence_cap` units, and a thousand good sessions cannot buy a hundred ba
 at the last touch; ageing multiplies them by numbers from 0 to 1, so nothing can overflow.
 
 A client's share in a level is the part of it that the client itself has taught, aged as the level ages, so that it can
-be left out exactly. It has at most `SHARE_LIMIT` units of each kind: a client whose share is full teaches no more, or one
-that never stops would in the end be all that is known of its neighbours. A share whose level was lost and began anew is
-0; one whose level has since grown past it goes unnoticed, and is nearly forgotten.
+be left out exactly. It has at most `SHARE_LIMIT` units of each kind: a client whose share is full teaches no more, or
+one that never stops would in the end be all that is known of its neighbours. A share whose level was lost and began
+anew is 0; one whose level has since grown past it goes unnoticed, and is nearly forgotten.
 """
 
 from dataclasses import dataclass

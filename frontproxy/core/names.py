@@ -3,7 +3,9 @@
 A name looks like an access line if it says so (`dynamic`, `pool`, `dsl`), or if it holds the address. Words that stand
 for mail servers excuse both, since their names hold numbers and addresses, too (`smtp-out-192-0-2-1`, `mail-pool1`);
 unless a name does both, in different labels (`mx-ll-192-0-2-1.dynamic.isp.example`). So do words that say that the
-address is fixed. The registrable domain is never searched for words: a company may be called Cable or Dynamic.
+address is fixed; but such a name tells of a customer, and the domain of its provider says nothing about who sends. The
+registrable domain is never searched for words of lines: a company may be called Cable or Dynamic. If it is one of mail
+(`m254-9.mailgun.example`), the end of the address is no sign: senders number their machines by it.
 """
 
 import re
@@ -37,18 +39,23 @@ _CUSTOMER: Final = _set("client clients cm cust customer customers home host mob
 _FIXED: Final = _set("fix fixed fixedip fixip sta static staticip statip")
 _MAIL: Final = _set("esp imap list lists news out outgoing post postfix send")
 _MAIL_BEGINS: Final = "bounce", "email", "mail", "mta", "mx", "newsletter", "outbound", "relay", "sender", "smtp"
+_MAIL_NUMBERED: Final = _set("m mm mo")
+"""So short that they only say what a number beside them is for: `m15-31`."""
 _ENOUGH_DIGITS: Final = 3
 
 GENERIC: Final = _set(
     """
-    163data.com.cn airtelbroadband.in amazonaws.com arcor-ip.net as13285.net azure.com bbox.fr bbtec.net
-    bigpond.net.au brasiltelecom.net.br btcentralplus.com chello.nl choopa.net cloudapp.net contaboserver.net
-    embarqhsd.net googleusercontent.com hostwindsdns.com interbusiness.it kimsufi.com linode.com
-    linodeusercontent.com onlinehome-server.com onlinehome-server.info oraclecloud.com ovh.net poneytelecom.eu
-    prod-infinitum.com.mx proxad.net qwest.net rima-tde.net sbcglobal.net scw.cloud sfr.net shawcable.net
-    softlayer.com speedy.com.ar stratoserver.net superkabel.de t-dialin.net t-ipconnect.de tedata.net telesp.net.br
-    telkomadsl.co.za tpnet.pl ttnet.com.tr veloxzone.com.br verizon.net virginm.net virtua.com.br vodafone-ip.de
-    vultrusercontent.com your-server.de
+    163data.com.cn airtelbroadband.in amazonaws.com amazonaws.com.cn arcor-ip.net as13285.net azure.com bbox.fr
+    bbtec.net bestsrv.de bigpond.net.au brasiltelecom.net.br btcentralplus.com chello.nl choopa.net cloud-ips.com
+    cloudapp.net colocrossing.com contaboserver.net dedibox.fr embarqhsd.net ghst.net goodsrv.de googleusercontent.com
+    happysrv.de hostwindsdns.com hotsrv.de hstgr.cloud hvvc.us inmotionhosting.com interbusiness.it kimsufi.com
+    leaseweb.com linode.com linodeusercontent.com luckysrv.de megasrv.de mvps.net nicesrv.de onlinehome-server.com
+    onlinehome-server.info oraclecloud.com ovh.ca ovh.net ovh.us poneytelecom.eu powersrv.de prod-infinitum.com.mx
+    proxad.net psychz.net quadranet.com quicksrv.de qwest.net rima-tde.net sakura.ne.jp sbcglobal.net scw.cloud
+    serverkompetenz.net sfr.net shawcable.net sl-reverse.com softlayer.com speedy.com.ar startdedicated.com
+    stratoserver.net superkabel.de supersrv.de t-dialin.net t-ipconnect.de tedata.net telesp.net.br telkomadsl.co.za
+    tpnet.pl ttnet.com.tr ultrasrv.de veloxzone.com.br verizon.net virginm.net virtua.com.br vodafone-ip.de vultr.com
+    vultrusercontent.com your-server.de yourvserver.net
     """
 )
 """Registrable domains of lines and machines that are let to anybody: who shares one has nothing in common."""
@@ -71,17 +78,27 @@ def is_below(name: str, domains: Container[str]) -> bool:
 
 def is_access_name(name: str, packed: bytes) -> bool:
     """A host name (`host_name`) looks like that of an access line, given the address it belongs to."""
-    labels = _own_labels(name)
-    of_mail = [any(map(_is_of_mail, _words(label))) for label in labels]
-    words = {word for label in labels for word in _words(label)}
+    labels, domain = _parted(name)
+    words = _words_of(labels)
     if words & _FIXED:
         return False
-    if any(of_mail):
-        others = [label for label, is_mail in zip(labels, of_mail, strict=True) if not is_mail]
-        return any(_ACCESS.intersection(_words(label)) for label in others) and _holds(name, packed)
+    others = _not_of_mail(labels)
+    if len(others) < len(labels):
+        return not _ACCESS.isdisjoint(_words_of(others)) and _holds(name, packed)
     if words & _ACCESS or (words & _CUSTOMER and sum(map(len, _numbers(".".join(labels)))) >= _ENOUGH_DIGITS):
         return True
-    return _holds(name, packed) or _holds_end(".".join(labels), packed)
+    is_mailer = bool(words & _MAIL_NUMBERED) or any(map(_is_of_mail, _words(domain)))
+    return _holds(name, packed) or (not is_mailer and _holds_end(".".join(labels), packed))
+
+
+def is_customer_name(name: str, packed: bytes) -> bool:
+    """A host name looks like one that a provider gives to its customers: of an access line, or of a fixed address.
+
+    Its domain stands for nobody, then. So it does where mail and a line meet in a name (`relay7.dsl.isp.example`).
+    """
+    labels, _domain = _parted(name)
+    has_words = _words_of(labels) & _FIXED or _words_of(_not_of_mail(labels)) & _ACCESS
+    return bool(has_words) or is_access_name(name, packed)
 
 
 def _upwards(name: str) -> Iterator[str]:
@@ -91,11 +108,20 @@ def _upwards(name: str) -> Iterator[str]:
         name = name.partition(".")[2]
 
 
-def _own_labels(name: str) -> list[str]:
-    """Those before the registrable domain, as well as can be told without the public suffix list."""
+def _parted(name: str) -> tuple[list[str], str]:
+    """The labels before the registrable domain, and the first of that, as well as can be told without a suffix list."""
     labels = name.split(".")
     below_second_level = len(labels[-1]) == 2 and len(labels) > 2 and labels[-2] in _SECOND_LEVEL
-    return labels[: -3 if below_second_level else -2]
+    own = max(0, len(labels) - (3 if below_second_level else 2))
+    return labels[:own], labels[own]
+
+
+def _words_of(labels: list[str]) -> set[str]:
+    return {word for label in labels for word in _words(label)}
+
+
+def _not_of_mail(labels: list[str]) -> list[str]:
+    return [label for label in labels if not any(map(_is_of_mail, _words(label)))]
 
 
 def _is_of_mail(word: str) -> bool:

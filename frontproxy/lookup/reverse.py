@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from frontproxy.core.dnslist import query_name
-from frontproxy.core.names import host_name, is_access_name
+from frontproxy.core.names import host_name, is_access_name, is_customer_name
 from frontproxy.lookup import dns_wire
 from frontproxy.lookup.dns_wire import Reply
 from frontproxy.lookup.messages import NameSaid, NameState
@@ -75,9 +75,9 @@ class Reverse:
             self._say("unconfirmed", self.names[0])
 
     def _say(self, state: NameState, name: str) -> None:
-        access = is_access_name(name, self.packed)
-        domain = self.domains.of(name) if state == "confirmed" and not access else ""
-        self.tell(NameSaid(self.number, state, name, domain, access, self.ttl))
+        is_provider_s = state == "confirmed" and not is_customer_name(name, self.packed)
+        domain = self.domains.of(name) if is_provider_s else ""
+        self.tell(NameSaid(self.number, state, name, domain, is_access_name(name, self.packed), self.ttl))
 
     def _fail(self, why: str) -> None:
         self.tell(NameSaid(self.number, None, "", "", access=False, ttl=0, error=why))

@@ -72,8 +72,8 @@ def _migrated(shares: bytes | None) -> bytes | None:
         numbers = _SHARES_1.unpack(shares)
     except error:
         return None
-    shares = Level(*numbers[:4]), Level(*numbers[4:8])
-    return client_more(ClientRecord(network_share=shares[0], asn_share=shares[1], spent=numbers[8]))
+    record = ClientRecord(network_share=Level(*numbers[:4]), asn_share=Level(*numbers[4:8]), spent=numbers[8])
+    return client_more(record)  # which packs nothing that has rotted
 
 
 class _Progress:

@@ -35,7 +35,7 @@ class Recent:
         self._unwritten: OrderedDict[bytes, Record | None] = OrderedDict()
         self._writing: Mapping[bytes, Record | None] = {}
         self.dropped = 0
-        """Records lost for want of room while the disk took nothing."""
+        """Records lost for want of room while the disk took nothing, or by a bug."""
 
     def find(self, key: bytes) -> Record | Absent | None:
         """The newest state of a record."""
@@ -79,6 +79,11 @@ class Recent:
         self._writing = {}
         for key, record in newer.items():
             self.put(key, record)
+
+    def drop_taken(self) -> None:
+        """What was taken can never be written; the disk is asked again."""
+        self.dropped += len(self._writing)
+        self._writing = {}
 
     def unwritten(self) -> dict[bytes, Record | None]:
         """What the disk does not have yet."""

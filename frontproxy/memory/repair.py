@@ -13,10 +13,14 @@ from pathlib import Path
 
 from frontproxy.memory.copies import copy_path, make_private, sync
 from frontproxy.memory.migration import NotMigrated, Tell, migrate
-from frontproxy.memory.soundness import Damaged, Foreign, check, is_of_this_version
+from frontproxy.memory.soundness import Damaged, Foreign, check, version_at_a_glance
 from frontproxy.memory.table import VERSION, Table
 
 _SIDE_FILES = ("", "-wal", "-shm")
+_TO_BRING_UP = (
+    "see to the trouble in brackets and restart; to bring a file of an older frontproxy up to date takes a folder that "
+    "can be written, with room for three times its size"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +56,30 @@ def open_soundly(path: Path, *, now: float, tell: Tell) -> Opened:
     except NotMigrated as why:
         troubles.append(
             f"history file {path} is that of an older frontproxy and could not be brought up to date ({why}); it is "
-            "left as it is, and history is kept in memory only: make room for three times its size, then restart"
+            f"left as it is, and history is kept in memory only: {_TO_BRING_UP}"
         )
     except (OSError, sqlite3.Error, Damaged) as error:
         table = _frozen(path)
         if table:
             failing = f"history file {path} can only be read ({error}); make room on the disk, or give us rights"
             return Opened(table, troubles, failing)
-        troubles.append(
-            f"history file {path} cannot be used ({error}); history is kept in memory only: "
-            "correct the path or its rights, then restart"
-        )
+        remedy = _TO_BRING_UP if _is_older(path) else "correct the path or its rights, then restart"
+        troubles.append(f"history file {path} cannot be used ({error}); history is kept in memory only: {remedy}")
     return Opened(None, troubles)
 
 
 def _frozen(path: Path) -> Table | None:
     """What can be read of a file that cannot be written; None if that is nothing."""
     try:
-        return Table(path, frozen=True) if is_of_this_version(path) else None
+        return Table(path, frozen=True) if version_at_a_glance(path) == VERSION else None
     except (OSError, sqlite3.Error):
         return None
+
+
+def _is_older(path: Path) -> bool:
+    with suppress(OSError):
+        return 0 < version_at_a_glance(path) < VERSION
+    return False
 
 
 def _replace(path: Path, damage: str, now: float) -> str:

@@ -50,11 +50,12 @@ def check(path: Path) -> int:
     return int(version)
 
 
-def is_of_this_version(path: Path) -> bool:
-    """Whether its first page says that this version has written it."""
+def version_at_a_glance(path: Path) -> int:
+    """The version that its first page tells; 0 if it is not ours. Raises OSError."""
     with path.open("rb") as file:
         header = file.read(100)
-    return len(header) == 100 and struct.unpack_from(">I4xI", header, 60) == (VERSION, APPLICATION)
+    version, application = struct.unpack_from(">I4xI", header.ljust(100, b"\0"), 60)
+    return version if application == APPLICATION else 0
 
 
 def _check_owner(version: int, application: int) -> None:

@@ -2,7 +2,8 @@
 
 What a session taught is in memory at once, and on disk within half a second: a crash costs less than a second of
 history. The event loop only ever reads, one query for a client that is not in memory; all else happens in worker
-threads. When the disk fails, history goes on in memory, bounded, and the log says so once.
+threads. When the disk fails, history goes on in memory, bounded, and the log says so once. A bug costs what was to be
+written at that moment, or it would come back with that for ever.
 """
 
 import sqlite3
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Self, cast
 
 import trio
 
@@ -22,7 +23,8 @@ from frontproxy.memory.ranking import rank
 from frontproxy.memory.recent import ABSENT, Absent, Recent
 from frontproxy.memory.rows import ASN, CLIENT, NETWORK, PROVIDER, Record, provider_key, unpack
 from frontproxy.memory.table import Order
-from frontproxy.memory.upkeep import TROUBLES, Upkeep
+from frontproxy.memory.troubles import TROUBLES, Log, Troubles
+from frontproxy.memory.upkeep import Upkeep
 
 _READ_LIMIT = 50_000  # records in memory because they were read lately
 _UNWRITTEN_LIMIT = 100_000  # records in memory because the disk takes nothing
@@ -30,12 +32,7 @@ _FLUSH_PAUSE = 0.5  # seconds
 _LONGEST_PAUSE = 60.0  # seconds between two tries while the disk takes nothing
 _LAST_FLUSH = 5.0  # seconds for what is left when we are told to end
 _HOUSEKEEPING = 10.0  # seconds between two looks at the size and the copy
-
-
-class Log(Protocol):
-    """Where events go; must not block."""
-
-    def __call__(self, event: str, /, **values: object) -> None: ...
+_REMEDY = "make room on the disk, or see to the trouble in brackets"
 
 
 class HistoryFile:
@@ -47,8 +44,6 @@ class HistoryFile:
         self.limit = limit
         """Rows that each level may have on disk."""
         self.forgetting = forgetting
-        self.troubles = opened.troubles
-        """What was wrong at opening and what was done about it, for the operator."""
         self._table = opened.table
         self._clock = clock
         self._log = log
@@ -57,8 +52,7 @@ class HistoryFile:
         self._limiter = trio.CapacityLimiter(3)  # one write, one look, one question: never behind others' threads
         self._upkeep = Upkeep(opened.table, clock=clock, limiter=self._limiter) if opened.table else None
         self._pause = _FLUSH_PAUSE
-        self._failing = opened.failing
-        self._upkeep_troubles: dict[str, str] = {}
+        self._troubles = Troubles(log, at_opening=opened.troubles, failing=opened.failing)
         self._read_errors = 0
 
     @classmethod
@@ -67,12 +61,10 @@ class HistoryFile:
     ) -> Self:
         """Open or make the file, after repair if need be. Blocks: a million clients take a while to check.
 
-        Raises nothing for a file that is damaged, newer or out of reach: see `troubles`, which are logged too.
+        Raises nothing for a file that is damaged, newer or out of reach: see `current_troubles`, which are logged too.
         """
         opened = repair.open_soundly(path, now=clock(), tell=lambda text: log("history", state="migration", text=text))
         history = cls(opened, limit=limit, forgetting=forgetting, clock=clock, log=log)
-        for trouble in history.current_troubles():
-            log("history", state="trouble", text=trouble)
         try:
             if history._upkeep and not opened.failing:
                 history._upkeep.count()
@@ -161,8 +153,8 @@ class HistoryFile:
         }
 
     def current_troubles(self) -> list[str]:
-        """What is wrong with the file now, for the operator."""
-        return [*self.troubles, *filter(None, (self._failing, *self._upkeep_troubles.values()))]
+        """What is wrong with the file now, and what was at opening and has been done about it, for the operator."""
+        return self._troubles.current()
 
     async def _flush_forever(self) -> None:
         while True:
@@ -171,30 +163,27 @@ class HistoryFile:
 
     async def _keep_house(self) -> None:
         while self._upkeep:
-            await self._look_after(self._upkeep)
+            try:
+                await self._look_after(self._upkeep)
+            except Exception as bug:  # noqa: BLE001  a bug in looking after the file must not end the proxy
+                self._troubles.bug("history was not looked after", bug)
             await trio.sleep(_HOUSEKEEPING)
 
     async def _look_after(self, upkeep: Upkeep) -> None:
-        moved = "" if upkeep.is_in_place() else f"{upkeep.path} was removed or replaced under us; restart frontproxy"
-        self._note_upkeep("file", moved)
-        if moved:
+        if not upkeep.is_in_place():
+            self._troubles.begin("file", f"{upkeep.path} was removed or replaced under us; restart frontproxy")
             return
+        self._troubles.end("file")
         try:
             await upkeep.doom(self.limit, self.forgetting)
-            self._note_upkeep("size", "")
+            self._troubles.end("size")
         except TROUBLES as error:
-            self._note_upkeep("size", f"history cannot be kept within its size ({error}); free some room on the disk")
+            self._troubles.begin("size", f"history cannot be kept within its size ({error}); {_REMEDY}")
         try:
             if await upkeep.copy_if_due():
-                self._note_upkeep("copy", "")
+                self._troubles.end("copy")
         except TROUBLES as error:
-            self._note_upkeep("copy", f"history cannot be copied ({error}); free some room on the disk")
-
-    def _note_upkeep(self, kind: str, trouble: str) -> None:
-        """Tell a trouble once while it lasts; an empty one is over."""
-        if trouble and trouble != self._upkeep_troubles.get(kind):
-            self._log("history", state="trouble", text=trouble)
-        self._upkeep_troubles[kind] = trouble
+            self._troubles.begin("copy", f"history cannot be copied ({error}); {_REMEDY}")
 
     async def _flush(self, *, abandon_on_cancel: bool) -> None:
         async with self._writing:
@@ -209,9 +198,12 @@ class HistoryFile:
                 gained = await trio.to_thread.run_sync(
                     write, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter
                 )
-            except sqlite3.Error as error:
+            except TROUBLES as error:
                 self._note_failure(error)
-            finally:  # also when cancelled, or stopped by a bug
+            except Exception as bug:  # noqa: BLE001  a bug in writing must not end the proxy
+                self._recent.drop_taken()
+                self._troubles.bug("history of half a second was lost", bug)
+            finally:  # also when cancelled
                 if gained is None:
                     self._recent.give_back()
                 else:
@@ -249,16 +241,13 @@ class HistoryFile:
             text = f"history cannot be read ({error}), so clients are strangers; a restart repairs a damaged file"
             self._log("history", state="trouble", text=text)
 
-    def _note_failure(self, error: sqlite3.Error) -> None:
-        if not self._failing:
-            self._failing = f"history cannot be written ({error}) and goes on in memory; make room on the disk"
-            self._log("history", state="trouble", text=self._failing)
+    def _note_failure(self, error: Exception) -> None:
+        self._troubles.begin("write", f"history cannot be written ({error}) and goes on in memory; {_REMEDY}")
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     def _note_success(self) -> None:
-        if self._failing:
+        if self._troubles.end("write"):
             self._log("history", state="recovered", text="history is written again", dropped=self._recent.dropped)
-        self._failing = ""
         self._pause = _FLUSH_PAUSE
 
 

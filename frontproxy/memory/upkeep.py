@@ -5,7 +5,6 @@ been silent for a month stays, a million strangers who did one thing each go. Th
 level, more than needed at a time, and then deleted bit by bit, with the ordinary writes.
 """
 
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,7 +15,6 @@ import trio
 from frontproxy.core.level import Forgetting
 from frontproxy.memory.copies import copied_at, copy_path, write_copy
 from frontproxy.memory.rows import LEVELS
-from frontproxy.memory.soundness import Damaged
 from frontproxy.memory.table import Table
 
 _AT_ONCE = 5000  # rows deleted in one transaction, so that a write stays short
@@ -104,7 +102,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-TROUBLES = (sqlite3.Error, OSError, Damaged)
-"""What `doom` and `copy_if_due` raise."""

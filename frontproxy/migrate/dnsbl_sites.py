@@ -1,4 +1,4 @@
-"""postscreen_dnsbl_sites as [[dnslist]] tables."""
+"""postscreen_dnsbl_sites as [[dnslist]] tables, with points for weights."""
 
 import math
 import re
@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
+from frontproxy.core.config_values import Listen
 from frontproxy.core.dnslist import PatternError, parse_pattern
 from frontproxy.core.scoring import FOE_AT
 from frontproxy.migrate.main_cf import words_of
-from frontproxy.migrate.page import is_accepted, quoted
+from frontproxy.migrate.page import Page, is_accepted, quoted
 from frontproxy.migrate.reply_boxes import ANY_LISTING, Box, FilterError, meet, parse_filter, pattern_text, weights_of
 
 _SITE: Final = re.compile(r"([^=*]+)(?:=([^=*]+))?(?:\*([+-]?[0-9]{1,9}))?")
@@ -20,6 +21,7 @@ AT_THRESHOLD: Final = Fraction(FOE_AT - 0.5)
 """Points of weights that reach the threshold together; a confirmed name gives half a point back."""
 _MOST_POINTS: Final = 100
 """What config.toml allows, up and down."""
+_SETTLED: Final = Listen().settled
 _SHORT: Final = 3
 """Replies that stand on one line."""
 
@@ -44,6 +46,62 @@ class Sites:
     zones: tuple[Zone, ...]
     remarks: tuple[tuple[str, str], ...]
     """What is not translated, remedy. Keys in zone names are not in it."""
+
+
+def add_dnslists(page: Page) -> None:
+    """Add a table for each list that postscreen asked; without effect if it only watched."""
+    name = "postscreen_dnsbl_sites"
+    value = page.parameters.value(name)
+    if not value.text and not value.unknown:
+        return
+    page.gap()
+    if value.unknown:
+        page.remark(name, f"it needs {', '.join(value.unknown)}, which main.cf does not set", "set it, and try again")
+        return
+    sites = read_sites(value.text)
+    threshold = _threshold(page)
+    page.source(name)
+    page.say(
+        f"A weight of 1 is worth {points_of(1, threshold):g} points (rounded down), so that those who reach "
+        f"postscreen_dnsbl_threshold ({threshold}) are foes (at {FOE_AT:g}), unless their neighbours, their own past "
+        "or coming back after a 421 speak for them. All lists together take at most 35 points. "
+        "A client with several replies of one list gets the strongest of them; postscreen added them."
+    )
+    for remark in sites.remarks:
+        page.remark(name, *remark)
+    counts = page.action("postscreen_dnsbl_action") != "ignore"
+    if not counts:
+        what = "it is ignore, so the lists are asked and shown, but worth nothing for or against a client"
+        page.remark("postscreen_dnsbl_action", what, "to let them count, write the points that stand behind the #")
+    else:
+        _add_allowing(page, sites, threshold)
+    for zone in sites.zones:
+        page.gap()
+        page.add(*toml_of(zone, threshold, counts=counts))
+
+
+def _threshold(page: Page) -> int:
+    name = "postscreen_dnsbl_threshold"
+    text = page.parameters.value(name).text
+    if re.fullmatch("[0-9]{1,9}", text) and int(text):
+        return int(text)
+    page.remark(name, "it is not a whole number above 0", "1 is taken for it")
+    return 1
+
+
+def _add_allowing(page: Page, sites: Sites, threshold: int) -> None:
+    """Whom lists spare the tests: for postscreen a sum of weights does, for us only one list of enough points."""
+    name = "postscreen_dnsbl_allowlist_threshold"
+    makers = friends_by(sites.zones, threshold, _SETTLED)
+    is_on = re.fullmatch("-[0-9]{1,9}", page.parameters.value(name).text) is not None
+    together = "; several lists together only shorten the pause" if is_on else ""
+    if makers:
+        off = "" if is_on else "it is off, but "
+        what = f"{off}here strangers become friends by the word of {', '.join(makers)} alone{together}"
+        page.remark(name, what, f"write fewer points than {_SETTLED:g} (listen.settled) if you do not want that")
+    elif is_on:
+        what = f"here it takes one list of {_SETTLED:g} points (listen.settled) to make a friend, and none has them"
+        page.remark(name, f"{what}{together}", "write as many for a list that you trust as your own history")
 
 
 def read_sites(value: str) -> Sites:

@@ -6,9 +6,8 @@ from typing import Final
 
 from frontproxy.core.config_values import Points
 from frontproxy.core.durations import duration_text, parse_duration
-from frontproxy.migrate.access_list import ReadTable
-from frontproxy.migrate.dnslists import add_dnslists
-from frontproxy.migrate.lists import add_lists
+from frontproxy.migrate.access_list import ReadTable, add_lists
+from frontproxy.migrate.dnsbl_sites import add_dnslists
 from frontproxy.migrate.main_cf import parse_main_cf
 from frontproxy.migrate.no_counterpart import untranslated
 from frontproxy.migrate.page import Page, is_accepted, quoted
@@ -84,23 +83,24 @@ def _add_teaser(page: Page) -> None:
 def _add_points(page: Page) -> None:
     page.gap()
     page.add("[points]")
-    page.source("postscreen_greet_action", "what talking early is worth")
-    worth = 0.0 if page.action("postscreen_greet_action") == "ignore" else Points().pregreet
-    page.add(f"pregreet = {worth:g}")
+    ignores = page.action("postscreen_greet_action") == "ignore"
+    learned = "; it is learned all the same, as a bad session is" if ignores else ""
+    page.source("postscreen_greet_action", f"what talking early is worth{learned}")
+    page.add(f"pregreet = {0.0 if ignores else Points().pregreet:g}")
 
 
 def _add_refusals(page: Page) -> None:
     """postscreen refused whom it caught; we leave that to the routes."""
-    tests = {"postscreen_greet_action": "early", "postscreen_dnsbl_action": "listed"}
-    if not page.parameters.value("postscreen_dnsbl_sites").text:
-        del tests["postscreen_dnsbl_action"]
-    caught = [word for name, word in tests.items() if page.parameters.value(name).text.lower() in {"enforce", "drop"}]
-    if not caught:
+    tests = ["postscreen_greet_action"]
+    if page.parameters.value("postscreen_dnsbl_sites").text:
+        tests.append("postscreen_dnsbl_action")
+    if not any(page.parameters.value(name).text.lower() in {"enforce", "drop"} for name in tests):
         return
     page.gap()
     page.say(
-        "postscreen refused whom it caught. Here they are foes, and your [[route]] tables say where foes go. To refuse "
-        "them as well, put this before the others (with 550 5.7.1 for good, if you trust those tests that much):"
+        "postscreen refused whom it caught. Here they are foes as a rule, as are clients with a bad past of their own, "
+        "and your [[route]] tables say where foes go. To refuse them, put the route below before the others. Who comes "
+        f"back after its 421 gets {Points().returned:g} points for that (points.returned), which may make it a "
+        "stranger again; 550 5.7.1 gives no second chance, to those wrongly suspected neither."
     )
-    condition = caught[0] if len(caught) == 1 else f"({' or '.join(caught)})"
-    page.add("#[[route]]", f'#when = "foe and {condition}"', '#reply = "421 4.7.1 Service unavailable"')
+    page.add("#[[route]]", '#when = "foe"', '#reply = "421 4.7.1 Service unavailable"')

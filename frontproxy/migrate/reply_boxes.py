@@ -1,8 +1,7 @@
 """The replies of a DNS list as boxes: for each of four octets a range.
 
 postscreen adds the weights of all filters that match a reply; a [[dnslist]] takes the strongest of its patterns. So
-filters that overlap are taken apart: first into boxes that do not overlap, each with its sum. If the filters together
-with their intersections say the same, they are taken instead: they are what the operator wrote.
+filters that overlap are taken apart into boxes that do not, each with its sum; neighbours of one weight are joined.
 """
 
 import re
@@ -59,22 +58,9 @@ def _range(part: str) -> Range:
 
 
 def weights_of(filters: Sequence[tuple[Iterable[Box], int]]) -> dict[Box, int]:
-    """What replies weigh: boxes for a [[dnslist]], where of several that match the strongest counts.
-
-    Raises FilterError if that takes too many.
-    """
-    weighted = [(box, weight) for boxes, weight in filters for box in boxes]
-    apart = _apart(weighted)
-    together = _together(weighted)
-    if together and all(strongest(together, cell) == weight for cell, weight in apart.items()):
-        return {box: weight for box, weight in together.items() if weight}
+    """What replies weigh, as boxes that do not overlap. Raises FilterError if that takes too many."""
+    apart = _apart((box, weight) for boxes, weight in filters for box in boxes)
     return {box: weight for box, weight in _joined(apart).items() if weight}
-
-
-def strongest(weights: Mapping[Box, int], cell: Box) -> int:
-    """What a [[dnslist]] makes of a reply in a cell that lies in each box or outside of it."""
-    found = [weight for box, weight in weights.items() if meet(box, cell) == cell]
-    return max(found, key=lambda weight: (abs(weight), -weight), default=0)
 
 
 def _apart(weighted: Iterable[tuple[Box, int]]) -> dict[Box, int]:
@@ -94,16 +80,6 @@ def _apart(weighted: Iterable[tuple[Box, int]]) -> dict[Box, int]:
         if len(cells) > _MOST:
             raise FilterError("its filters overlap in too many ways")
     return cells
-
-
-def _together(weighted: Sequence[tuple[Box, int]]) -> dict[Box, int]:
-    """The boxes as they are and all their intersections, with the sums of what holds in all of each; {} if too many."""
-    boxes = dict.fromkeys(box for box, _ in weighted)
-    for box, _ in weighted:
-        boxes.update(dict.fromkeys(common for other in boxes.copy() if (common := meet(box, other))))
-        if len(boxes) > _MOST:
-            return {}
-    return {box: sum(weight for other, weight in weighted if meet(other, box) == box) for box in boxes}
 
 
 def _joined(cells: Mapping[Box, int]) -> dict[Box, int]:

@@ -217,6 +217,22 @@ def test_a_resolver_may_have_a_port_and_domains_get_their_usual_spelling() -> No
     assert config.dnslists == (DnsListSettings("bl.example.com", replies(n2=-25.0)),)
 
 
+@given(st.text("0123456789abcdef:.[]%", max_size=30))
+def test_a_server_is_an_address_or_one_mistake(server: str) -> None:
+    checked = check(f'[dns]\nservers = ["{server}"]')
+
+    assert len(checked.mistakes) + len(checked.config.dns.servers) == 1
+
+
+@given(st.sampled_from(["::1", "2001:db8::1", "2001:db8:1:2:3:4:5:6"]), st.integers(10, 65535))
+def test_an_ipv6_address_with_a_port_needs_brackets_and_what_the_remedy_says_is_taken(host: str, port: int) -> None:
+    (mistake,) = check(f'[dns]\nservers = ["{host}:{port}"]').mistakes
+    remedies = re.findall(r'"(.*?)"', mistake.remedy)
+
+    assert remedies[0] == f"[{host}]:{port}"
+    assert all(check(f'[dns]\nservers = ["{remedy}"]').mistakes == [] for remedy in remedies)
+
+
 def test_a_zone_leaves_room_for_an_ipv6_address_in_a_query() -> None:
     for length, mistakes in ((189, 0), (190, 1)):
         zone = ("label." * 40)[: length - len("example.com") - 1].rstrip(".").ljust(length - 12, "x") + ".example.com"
@@ -264,10 +280,10 @@ def test_a_wide_range_may_stand_beside_a_narrow_one_of_more_points() -> None:
 
 
 def test_allow_lists_may_give_less_than_makes_a_friend() -> None:
-    for points, warnings in ((4.4, 0), (4.5, 1)):  # a confirmed name gives the half point that is missing
-        text = f'[[dnslist]]\nzone = "wl.example"\nreplies = {{ "127.0.0.2" = {points} }}'
-        assert len(check(text).warnings) == warnings
-        assert check(f"{text}\n[dns]\nnames = false").warnings == []
+    """Several of them make no friend either, whatever they add up to."""
+    for points, warnings in ((4.9, 0), (5, 2)):
+        lists = [f'[[dnslist]]\nzone = "wl{n}.example"\nreplies = {{ "127.0.0.2" = {points} }}\n' for n in (1, 2)]
+        assert len(check("".join(lists)).warnings) == warnings
 
 
 def test_a_rule_may_ask_for_a_list_that_is_asked_and_for_names() -> None:

@@ -105,14 +105,28 @@ def test_the_network_learns_less_from_a_well_known_client() -> None:
     assert world.network.n == pytest.approx(1.5)
 
 
-def test_a_hundred_sessions_of_one_client_teach_its_network_like_a_few_clients() -> None:
+def test_a_hundred_sessions_of_one_client_teach_its_network_like_three() -> None:
     world = World(TIMELESS)
     for _session in range(100):
         world.days(1)
         world.session("a", bad=1)
 
     assert world.network is not None
-    assert 7 < world.network.n < 8
+    assert 3 < world.network.n < 3.5
+
+
+def test_one_noisy_address_does_not_turn_its_network_or_asn_against_fifty_good_ones() -> None:
+    world = World()
+    for number in range(50):
+        for _session in range(3):
+            world.session(f"neighbour {number}", good=1)
+    friend = world.points("neighbour 7")
+    for _session in range(300):
+        world.session("noisy", bad=4)
+
+    assert world.points("new") == pytest.approx(FORGETTING.network_limit)
+    assert world.points("neighbour 7") == pytest.approx(friend, abs=0.1)
+    assert world.points("noisy") < -8
 
 
 @pytest.mark.parametrize("lost", ["network", "asn"])
@@ -136,6 +150,34 @@ def test_a_share_in_a_level_that_was_lost_is_nothing(lost: str) -> None:
     share = getattr(world.clients["a"], f"{lost}_share")
     assert share.good < 1
     assert share.n == getattr(world, lost).n
+
+
+@pytest.mark.parametrize("moved_to", [64501, 0])
+def test_what_was_taught_to_another_asn_is_no_share_of_this_one(moved_to: int) -> None:
+    world = World()
+    for _session in range(9):
+        world.session("moved", bad=1)
+    for number in range(5):
+        world.session(f"neighbour {number}", bad=1)
+    asn = Level(world.now, 30, 6, 7)  # of the ASN it is in now, which has seen more than its share
+    recalled = world.recall("moved")
+    recalled = recalled._replace(keys=recalled.keys._replace(asn=moved_to), asn=asn if moved_to else None)
+    shareless = world.clients["moved"]._replace(asn_share=NOTHING)
+
+    assert recollect(recalled, now=world.now, forgetting=FORGETTING) == recollect(
+        recalled._replace(client=shareless), now=world.now, forgetting=FORGETTING
+    )
+    learned = learn(recalled, good=0, bad=1, now=world.now, forgetting=FORGETTING)
+    assert learned.client
+    assert learned.client.asn == moved_to
+    assert learned.client.network_share.bad > 2
+    assert learned.client.asn_share.bad < 1
+    assert learned.client.asn_share.n == (learned.asn.n if learned.asn else 0)
+
+
+def test_a_witness_is_an_ipv4_address_or_an_ipv6_network() -> None:
+    assert Keys(b"1234", b"123", 0).witness == b"1234"
+    assert Keys(b"12345678", b"123456", 0).witness == b"123456"
 
 
 def test_without_an_asn_nothing_is_learned_about_it() -> None:

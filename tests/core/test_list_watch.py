@@ -20,7 +20,7 @@ from frontproxy.core.list_watch import (
 )
 
 BEGAN = 1000.0
-CLIENTS = [bytes([192, 0, 2, last]) for last in range(200)]
+NETWORKS = [bytes([192, 0, last]) for last in range(200)]
 
 
 def answer(what: str, now: float = BEGAN) -> ListAnswer:
@@ -56,7 +56,7 @@ def why(watch: Watch) -> str:
 
 def ask_about_friends(watch: Watch, *, listed: int, others: int, now: float = BEGAN) -> None:
     for number in range(listed + others):
-        watch.friend(CLIENTS[number], against=number < listed, now=now)
+        watch.friend(NETWORKS[number], against=number < listed, now=now)
 
 
 def test_a_new_list_has_no_vote_before_its_test() -> None:
@@ -158,7 +158,7 @@ def test_passing_a_test_brings_the_vote_back() -> None:
     assert watch.has_vote
 
 
-@pytest.mark.parametrize("ours", ["lost", "busy"])
+@pytest.mark.parametrize("ours", ["lost", "busy", "no resolver"])
 def test_our_own_trouble_is_no_fault_of_the_list_and_the_test_is_repeated(ours: str) -> None:
     watch = sound()
     for _ in range(10):
@@ -243,25 +243,34 @@ def test_a_test_that_fails_forgets_nothing() -> None:
 
 def test_a_list_that_lists_our_friends_has_no_vote() -> None:
     watch = sound()
-    ask_about_friends(watch, listed=3, others=12)
+    ask_about_friends(watch, listed=5, others=10)
 
     assert not watch.has_vote
-    assert why(watch) == "it lists 3 of 15 of our friends"
+    assert why(watch) == "it lists 5 of 15 of our friends"
 
 
-@pytest.mark.parametrize(("listed", "others"), [(2, 0), (2, 3), (3, 13), (9, 41)])
+def test_a_list_that_lists_everybody_is_found_out_by_five_friends() -> None:
+    watch, votes = sound(), []
+    for network in NETWORKS[:5]:
+        watch.friend(network, against=True, now=BEGAN)
+        votes.append(watch.has_vote)
+
+    assert votes == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize(("listed", "others"), [(4, 0), (4, 3), (5, 11), (16, 34)])
 def test_a_few_friends_may_be_listed(listed: int, others: int) -> None:
     watch = sound()
     for number in reversed(range(listed + others)):  # the others first: what counts is their share in the end
-        watch.friend(CLIENTS[number], against=number < listed, now=BEGAN)
+        watch.friend(NETWORKS[number], against=number < listed, now=BEGAN)
 
     assert watch.has_vote
 
 
-def test_the_same_friend_is_one_witness() -> None:
+def test_all_friends_of_one_network_are_one_witness() -> None:
     watch = sound()
     for _ in range(10):
-        watch.friend(CLIENTS[0], against=True, now=BEGAN)
+        watch.friend(NETWORKS[0], against=True, now=BEGAN)
 
     assert watch.has_vote
     assert watch.friends == (1, 1)
@@ -280,18 +289,45 @@ def test_the_vote_is_back_when_friends_are_listed_no_more() -> None:
     ask_about_friends(watch, listed=5, others=0)
     back = []
     for number in range(5, 100):
-        watch.friend(CLIENTS[number], against=False, now=BEGAN)
+        watch.friend(NETWORKS[number], against=False, now=BEGAN)
         if watch.has_vote:
             back.append(number)
 
     assert watch.friends == (0, FRIENDS)
-    assert back[0] == 50  # 5 of 51, of which the oldest is forgotten: 4 of 50
+    assert back[0] == 30  # 5 of 31
+
+
+def test_a_vote_does_not_turn_with_each_friend() -> None:
+    watch = sound()
+    ask_about_friends(watch, listed=5, others=10)
+    assert not watch.has_vote
+    votes = []
+    for number in range(15, 30):
+        watch.friend(NETWORKS[number], against=number % 3 == 0, now=BEGAN)
+        votes.append(watch.has_vote)
+
+    assert not any(votes)
+
+
+@pytest.mark.parametrize("blames", [True, False])
+def test_what_it_said_of_friends_is_no_reproach_when_its_replies_are_worth_something_else(*, blames: bool) -> None:
+    watch = sound()
+    votes = []
+    ask_about_friends(watch, listed=5, others=0)
+    votes.append(watch.has_vote)
+    watch.forget_friends(blames=blames)
+    assert watch.friends == (0, 0)
+    votes.append(watch.has_vote)
+    ask_about_friends(watch, listed=5, others=0)
+    votes.append(watch.has_vote)
+
+    assert votes == [False, True, not blames]
 
 
 def test_friends_of_yesterday_are_forgotten() -> None:
     watch = sound()
     ask_about_friends(watch, listed=5, others=0)
-    watch.friend(CLIENTS[9], against=False, now=BEGAN + FRIENDS_REMEMBERED + 1)
+    watch.friend(NETWORKS[9], against=False, now=BEGAN + FRIENDS_REMEMBERED + 1)
 
     assert watch.has_vote
     assert watch.friends == (0, 1)
@@ -335,9 +371,9 @@ def test_whatever_happened_a_sound_list_comes_back(story: list[tuple[str, str, s
         elif what == "look-up":
             watch.looked_up(answer(first, now))
         else:
-            watch.friend(CLIENTS[int(second)], against=first == "127.0.0.2", now=now)
+            watch.friend(NETWORKS[int(second)], against=first == "127.0.0.2", now=now)
         assert watch.has_vote == (watch.complaint is None)
     give_test(watch, now=now)
-    watch.friend(CLIENTS[0], against=False, now=now + FRIENDS_REMEMBERED + 1)
+    watch.friend(NETWORKS[0], against=False, now=now + FRIENDS_REMEMBERED + 1)
 
     assert watch.has_vote

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.history import KnownName, learn, name_in_force, recollect
+from frontproxy.core.history import Keys, KnownName, Recalled, learn, name_in_force, recollect
 from frontproxy.core.level import NOTHING, Level, aged
 from frontproxy.core.provider import ProviderRecord, Witness, witnesses_after
 from tests.core.worlds import ASN, FORGETTING, START, TIMELESS, World
@@ -70,6 +70,23 @@ def test_nobody_is_his_own_witness() -> None:
     befriend(world, "mx3", good=2)
     world.network = world.asn = None
     assert [reason.name for reason in world.recollect("mx0").reasons] == ["history", "provider"]
+
+
+def test_many_subnets_of_one_ipv6_network_are_one_witness() -> None:
+    subnets = [Keys(b"2001db" + bytes([0, number]), b"2001db", ASN) for number in range(6)]
+    networks = [Keys(bytes([number]) * 8, bytes([number]) * 6, ASN) for number in range(2)]
+    provider: ProviderRecord | None = None
+    counted = []
+    for keys in [*subnets, *networks]:
+        name = KnownName(f"mx.{DOMAIN}", DOMAIN, START)
+        learned = learn(Recalled(keys, name, provider=provider), good=3, bad=0, now=START, forgetting=FORGETTING)
+        provider = learned.provider
+        assert provider
+        counted.append(provider.counts_for(b"new", START, FORGETTING))
+
+    assert counted == [False] * 7 + [True]
+    assert provider
+    assert not any(provider.counts_for(keys.witness, START, FORGETTING) for keys in subnets)
 
 
 def test_a_hundred_addresses_without_a_good_history_of_their_own_make_no_provider() -> None:
@@ -159,6 +176,22 @@ def test_what_was_taught_under_a_former_name_is_no_share_of_the_new_provider() -
     assert world.clients["mx0"].provider_share.n == world.providers["example.net"].level.n
 
 
+def test_what_was_taught_in_another_asn_is_no_share_of_the_provider_here() -> None:
+    world = sender(5)
+    befriend(world, "moved", bad=4)
+    recalled = world.recall("moved")
+    recalled = recalled._replace(keys=recalled.keys._replace(asn=ASN + 1))
+    shareless = world.clients["moved"]._replace(provider_share=NOTHING, asn_share=NOTHING)
+
+    assert recollect(recalled, now=world.now, forgetting=FORGETTING) == recollect(
+        recalled._replace(client=shareless), now=world.now, forgetting=FORGETTING
+    )
+    nameless = recalled._replace(name=None, provider=None)
+    learned = learn(nameless, good=1, bad=0, now=world.now, forgetting=FORGETTING).client
+    assert learned
+    assert learned.provider_share == NOTHING
+
+
 def test_a_clients_own_share_is_left_out_of_its_provider() -> None:
     world = sender(4)
     befriend(world, "mx9", bad=4)
@@ -167,7 +200,7 @@ def test_a_clients_own_share_is_left_out_of_its_provider() -> None:
     world.names["new"] = DOMAIN
     [for_others] = [reason for reason in world.recollect("new").reasons if reason.name == "provider"]
     [for_itself] = [reason for reason in world.recollect("mx9").reasons if reason.name == "provider"]
-    assert " good and 4.0 bad sessions of other clients " in for_others.text
+    assert " good and 3.0 bad sessions of other clients " in for_others.text
     assert "bad" not in for_itself.text
     assert for_itself.points > for_others.points
 

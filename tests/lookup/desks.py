@@ -155,6 +155,11 @@ def name_said(question: dict[str, Any], name: str = "mail.example.com", ttl: int
     return {"id": question["id"], **said}
 
 
+def name_silent(question: dict[str, Any], error: str = "timeout") -> Answer:
+    """A reverse zone that gives no answer."""
+    return {"id": question["id"], "name": None, "error": error}
+
+
 def everything(question: dict[str, Any]) -> list[Answer]:
     """Answers to all that is asked: not listed anywhere, and a confirmed name."""
     answers = [list_said(question, zone) for zone in question["zones"]]

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frontproxy.core.address import client_of, pack
 from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, ListAnswer, NameAnswer
 from frontproxy.lookup.cache import Cache
 
@@ -55,6 +56,26 @@ def test_the_newest_answer_of_a_list_counts() -> None:
     assert cache.find(CLIENT, 30) == Hearsay((newer, FREE), None)
 
 
+def test_what_lists_say_is_known_of_a_whole_64_and_a_name_of_its_address() -> None:
+    cache = Cache()
+    first, second, other = pack("2001:db8::1"), pack("2001:db8::2"), pack("2001:db8:0:1::1")
+    cache.add(first, [LISTED, NAME], 10)
+    cache.add(second, [FREE], 10)
+
+    assert cache.find(first, 20) == Hearsay((LISTED, FREE), NAME)
+    assert cache.find(second, 20) == Hearsay((LISTED, FREE), None)
+    assert cache.find(other, 20) is NOTHING_HEARD
+    assert len(cache) == 2
+
+
+def test_a_name_is_known_of_an_address_whose_client_no_list_spoke_of() -> None:
+    cache = Cache()
+    cache.add(pack("2001:db8::1"), [NAME], 10)
+
+    assert cache.find(pack("2001:db8::1"), 20) == Hearsay((), NAME)
+    assert cache.find(pack("2001:db8::2"), 20) is NOTHING_HEARD
+
+
 def test_the_longest_unused_address_goes_first() -> None:
     cache = Cache(addresses=2)
     cache.add(CLIENT, [LISTED], 10)
@@ -104,17 +125,21 @@ names = st.builds(
 )
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.one_of(lists, names), times), max_size=50))
+addresses = st.sampled_from([CLIENT, OTHER, pack("2001:db8::1"), pack("2001:db8::2"), pack("2001:db8:0:1::1")])
+
+
+@given(st.lists(st.tuples(addresses, st.one_of(lists, names), times), max_size=50))
 def test_it_agrees_with_a_plain_table_and_keeps_its_size(
-    said: list[tuple[int, ListAnswer | NameAnswer, float]],
+    said: list[tuple[bytes, ListAnswer | NameAnswer, float]],
 ) -> None:
     cache = Cache()
-    table: dict[int, dict[str, ListAnswer | NameAnswer]] = {}
-    for number, answer, now in sorted(said, key=lambda item: item[2]):
-        cache.add(bytes([number]), [answer], now)
-        entry = table.setdefault(number, {})
-        entry[answer.zone if isinstance(answer, ListAnswer) else ""] = answer
-        held = [kept for kept in entry.values() if now < kept.until]
-        found = cache.find(bytes([number]), now)
+    table: dict[tuple[bytes, str], ListAnswer | NameAnswer] = {}
+    for packed, answer, now in sorted(said, key=lambda item: item[2]):
+        cache.add(packed, [answer], now)
+        place = (client_of(packed), answer.zone) if isinstance(answer, ListAnswer) else (packed, "")
+        table[place] = answer
+        known = [kept for (key, zone), kept in table.items() if key == (client_of(packed) if zone else packed)]
+        held = [kept for kept in known if now < kept.until]
+        found = cache.find(packed, now)
         assert sorted([*found.lists, *([found.name] if found.name else [])], key=repr) == sorted(held, key=repr)
         assert cache.size >= len(cache)

@@ -24,6 +24,7 @@ def test_when_the_program_does_not_keep_up_nothing_is_asked() -> None:
 
         assert 0 < len(asked) < 50
         assert office.desk.status()["in_flight"] == len(asked) * 3
+        assert office.desk.status()["no_room"] == 50 - len(asked)
         assert len(office.asked()) == len(asked)
 
 

@@ -1,5 +1,7 @@
 """A history of version 1 is brought up to date with all that it knew, and the old file stays."""
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -31,6 +33,7 @@ RECORD = ClientRecord(Level(NOW, 3.5, 3.25, 0.25), Level(NOW, 1.5, 1.5, 0.0), NO
 ROWS = [
     (CLIENT, NOW + 0.25, 3.5, 3.25, 0.25, SHARES),
     (b"crot", NOW, 1.0, 1.0, 0.0, b"rotten"),
+    (b"cbig", NOW, 1.0, 1.0, 0.0, pack("<dddd dddd d", NOW, 1e39, 1.5, 0.0, NOW, 1e300, 1.0, 0.25, 1e39)),
     (NETWORK, NOW, 4.0, 4.0, 0.0, None),
     (ASN, NOW, 8.0, 6.0, 2.0, None),
 ]
@@ -70,6 +73,7 @@ def assert_all_is_carried_over(found: Opened) -> None:
         assert unpack(rows[NETWORK]) == Level(NOW, 4.0, 4.0, 0.0)
         assert unpack(rows[ASN]) == Level(NOW, 8.0, 6.0, 2.0)
         assert unpack(table.read([b"crot"])[b"crot"]) == ClientRecord(Level(NOW, 1.0, 1.0, 0.0))
+        assert unpack(table.read([b"cbig"])[b"cbig"]) == ClientRecord(Level(NOW, 1.0, 1.0, 0.0))
         assert table.read([b"cnew"]) == {}
 
 
@@ -168,9 +172,28 @@ def test_a_file_that_cannot_be_migrated_is_as_it_was_and_history_lives_in_memory
     assert found.table is None
     [trouble] = found.troubles
     assert "is that of an older frontproxy and could not be brought up to date (" in trouble
+    assert "see to the trouble in brackets and restart; to bring a file of an older frontproxy up to date" in trouble
     assert path.read_bytes() == before
     with pytest.raises(NotMigrated):
         migrate(path, print)
+
+
+def test_an_older_file_that_cannot_be_written_is_not_read_and_says_what_it_takes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = path.read_bytes()
+    monkeypatch.setattr("frontproxy.memory.repair.make_private", read_only)
+    found = opened(path, [])
+
+    assert found.table is None
+    [trouble] = found.troubles
+    assert trouble.startswith(f"history file {path} cannot be used ([Errno 30] Read-only file system); ")
+    assert trouble.endswith("takes a folder that can be written, with room for three times its size")
+    assert path.read_bytes() == before
+
+
+def read_only(_path: Path) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 _KILLED = """
@@ -198,5 +221,5 @@ def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     told: list[str] = []
     found = opened(path, told)
     assert found.table
-    assert sum(found.table.count().values()) == 5004
+    assert sum(found.table.count().values()) == 5005
     assert_all_is_carried_over(found)

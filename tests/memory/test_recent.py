@@ -23,6 +23,19 @@ def test_that_the_disk_has_nothing_is_known_too() -> None:
     assert recent.find(b"n1") is None
 
 
+def test_what_can_never_be_written_is_given_up_and_the_disk_asked_again() -> None:
+    recent = Recent(read_limit=9, unwritten_limit=9)
+    recent.put(b"n1", worth(1))
+    recent.take()
+    recent.put(b"n2", worth(2))
+    recent.drop_taken()
+    recent.give_back()
+
+    assert recent.find(b"n1") is ABSENT
+    assert recent.unwritten() == {b"n2": worth(2)}
+    assert recent.dropped == 1
+
+
 def test_the_longest_unread_goes_first() -> None:
     recent = Recent(read_limit=2, unwritten_limit=1)
     recent.keep_read(b"n1", worth(1))

@@ -16,7 +16,16 @@ KEY = CLIENT + b"\xc0\x00\x02\x01"
 PROVIDER_KEY = provider_key(64500, "example.com")
 NAME = KnownName("mx.example.com", "example.com", NOW + 3600)
 SHARE = Level(NOW, 7.0, 3.0, 0.5)
-RECORD = ClientRecord(Level(NOW, 9, 8.5, 0.25), SHARE, SHARE, SHARE, 2.5, NAME)
+RECORD = ClientRecord(Level(NOW, 9, 8.5, 0.25), SHARE, SHARE, SHARE, 2.5, NAME, 64500)
+ROTTEN = [
+    (NOW, 1e39, 1.0, 0.0),  # more than single precision holds
+    (NOW, 2.0**41, 1.0, 0.0),
+    (NOW, math.inf, 1.0, 0.0),
+    (NOW, math.nan, 1.0, 0.0),
+    (NOW, -1.0, 0.0, 0.0),
+    (NOW, 1.0, 2.0, 0.0),
+    (NOW, 1.0, 0.0, -1.0),
+]
 
 
 def levels() -> st.SearchStrategy[Level]:
@@ -31,6 +40,7 @@ def levels() -> st.SearchStrategy[Level]:
         (KEY, RECORD),
         (KEY, RECORD._replace(name=KnownName("dsl-7.example.net", "", NOW), provider_share=NOTHING)),
         (KEY, RECORD._replace(name=None, provider_share=NOTHING)),
+        (KEY, RECORD._replace(asn=2**32 - 1)),
         (KEY, ClientRecord()),
         (NETWORK + b"\xc0\x00\x02", Level(NOW, 4, 1, 3)),
         (PROVIDER_KEY, ProviderRecord(SHARE)),
@@ -88,14 +98,30 @@ def test_whatever_is_on_the_disk_unpacks_to_something_sane(
     record = unpack((key, NOW, n, good, bad, more))
 
     level = level_of(record)
-    assert 0 <= level.good <= level.n < math.inf
+    assert 0 <= level.good <= level.n <= 2**40
+    assert packed(key, record)
     if isinstance(record, ClientRecord):
-        assert 0 <= record.spent < math.inf
+        assert 0 <= record.spent <= 20
         assert record.name is None or record.name.name.isprintable()
         assert record.name is None or record.name.name.endswith(record.name.domain)
 
 
-@pytest.mark.parametrize("spent", [-1.0, math.inf, math.nan])
+@pytest.mark.parametrize(("t", "n", "good", "bad"), [*ROTTEN, (2.0**32, 1.0, 1.0, 0.0), (math.nan, 1.0, 1.0, 0.0)])
+@pytest.mark.parametrize("key", [KEY, NETWORK + b"\xc0\x00\x02", PROVIDER_KEY])
+def test_a_level_that_nobody_can_have_is_nothing(key: bytes, t: float, n: float, good: float, bad: float) -> None:
+    assert level_of(unpack((key, t, n, good, bad, None))) == NOTHING
+
+
+@pytest.mark.parametrize("rotten", [Level(*numbers) for numbers in ROTTEN])
+def test_what_has_rotted_in_memory_is_written_as_nothing(rotten: Level) -> None:
+    own = unpack(packed(KEY, RECORD._replace(own=rotten)))
+    shares = unpack(packed(KEY, RECORD._replace(network_share=rotten, provider_share=rotten, asn_share=rotten)))
+
+    assert own == RECORD._replace(own=NOTHING)
+    assert shares == RECORD._replace(network_share=NOTHING, provider_share=NOTHING, asn_share=NOTHING)
+
+
+@pytest.mark.parametrize("spent", [-1.0, 1e39, 21.0, math.inf, math.nan])
 def test_what_nobody_can_have_spent_is_nothing(spent: float) -> None:
     found = unpack(packed(KEY, RECORD._replace(spent=spent)))
 
@@ -121,4 +147,5 @@ def test_a_row_cut_short_keeps_what_is_whole() -> None:
         return key, t, n, good, bad, more[:length]
 
     assert unpack(cut(10)) == ClientRecord(RECORD.own)
+    assert unpack(cut(39)) == ClientRecord(RECORD.own)
     assert unpack(cut(40)) == RECORD._replace(name=None, provider_share=NOTHING)

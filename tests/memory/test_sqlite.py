@@ -6,9 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import trio
+import trio.testing
 
 from frontproxy.core.history import Keys, KnownName, Recalled, learn, recollect
 from frontproxy.core.level import Forgetting
@@ -156,6 +158,84 @@ async def test_a_full_disk_costs_nothing_but_is_told_once(place: Place) -> None:
         assert all(history.recall(keys(number)).client for number in range(3))
 
 
+async def test_one_rotten_row_harms_nobody_else(place: Place) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        await history.flush()
+    with closing(sqlite3.connect(place.path, isolation_level=None)) as vandal:
+        vandal.execute("UPDATE history SET n = 1e39 WHERE key = ?", (b"n" + keys(1).network,))
+    for number in (2, 3):
+        with closing(place.open()) as history:
+            session(history, keys(number), good=1)
+            await history.flush()
+            assert history.status()["unwritten"] == 0
+            assert history.status()["clients"] == number
+    assert place.logged == []
+
+
+async def test_a_bug_in_writing_costs_what_was_to_be_written_and_is_told_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        await history.flush()
+        with monkeypatch.context() as bug:
+            bug.setattr("frontproxy.memory.table.packed", overflow)
+            for number in (1, 2):
+                session(history, keys(number), good=1)
+                await history.flush()
+        [trouble] = history.current_troubles()
+        assert history.status()["unwritten"] == 0
+        assert history.status()["dropped"] == 6
+        record = history.recall(keys(1)).client
+        assert record
+        assert record.own.n == 1  # as the disk has it
+        session(history, keys(3), good=1)
+        await history.flush()
+        assert history.status()["clients"] == 2
+        assert history.current_troubles() == [trouble]
+
+    [told] = place.logged
+    assert told["text"] == trouble
+    assert trouble.startswith("history of half a second was lost (OverflowError('float too large to pack')): a bug")
+    assert "in overflow" in str(told["traceback"])
+
+
+async def test_no_bug_in_writing_or_upkeep_ends_the_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    monkeypatch.setattr("frontproxy.memory.upkeep.Upkeep.is_in_place", overflow)
+    monkeypatch.setattr("frontproxy.memory.upkeep.Upkeep.take_doomed", overflow)
+    with closing(place.open()) as history:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(history.run)
+            await trio.sleep(60)
+            nursery.cancel_scope.cancel()
+
+    assert len(place.logged) == 1
+
+
+async def test_without_a_thread_history_waits_in_memory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        with monkeypatch.context() as exhausted:
+            exhausted.setattr("frontproxy.memory.table.packed", no_thread)
+            await history.flush()
+        assert history.status()["unwritten"] == 3
+        await history.flush()
+        assert history.status()["clients"] == 1
+
+    assert [logged["state"] for logged in place.logged] == ["trouble", "recovered"]
+
+
+def overflow(*_anything: object) -> NoReturn:
+    raise OverflowError("float too large to pack")
+
+
+def no_thread(*_anything: object) -> NoReturn:
+    raise RuntimeError("can't start new thread")
+
+
 async def test_a_read_error_is_no_evidence_and_told_once(place: Place) -> None:
     with closing(place.open()) as history:
         session(history, keys(1), good=1)
@@ -273,7 +353,7 @@ async def test_a_history_that_cannot_be_opened_is_kept_in_memory(tmp_path: Path)
         assert points(history, keys(1)) > 0
         assert [client for client, _record in await history.rank("best", 10)] == [keys(1).client]
         assert history.forget(keys(1).client)
-        assert history.status()["troubles"] == history.troubles == [place.logged[0]["text"]]
+        assert history.status()["troubles"] == [place.logged[0]["text"]]
         with trio.move_on_after(0):
             await history.run()
 

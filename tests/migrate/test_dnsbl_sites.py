@@ -1,4 +1,4 @@
-"""Entries of postscreen_dnsbl_sites: zones, weights as points, and keys that are nobody's business."""
+"""postscreen_dnsbl_sites: zones, weights as points, thresholds, and keys that are nobody's business."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from frontproxy.core.dnslist import LISTS_LIMIT
 from frontproxy.migrate.dnsbl_sites import friends_by, masked, points_of, read_sites, toml_of
-from tests.migrate.pages import config_of
+from tests.migrate.pages import NAMED, config_of, page_of, remarks_of
+
+SITES = "postscreen_dnsbl_sites = bl.example.com*3 wl.example.com*-1\npostscreen_dnsbl_action = enforce\n"
 
 
 def worth(sites: str, code: str, threshold: int = 3) -> list[float | None]:
@@ -23,13 +25,13 @@ def test_entries_of_one_domain_are_one_list() -> None:
 
 
 def test_without_a_filter_any_listing_counts() -> None:
-    assert worth("bl.example*2", "127.9.8.7") == [-10]
+    assert worth("bl.example*2", "127.9.8.7") == [-10.34]
 
 
 def test_a_reply_that_several_filters_match_gets_their_sum() -> None:
     sites = "bl.example*2 bl.example=127.0.0.4 bl.example=127.0.0.[4..5]*-1"
 
-    assert [worth(sites, f"127.0.0.{last}") for last in (3, 4, 5)] == [[-10], [-10], [-5]]
+    assert [worth(sites, f"127.0.0.{last}") for last in (3, 4, 5)] == [[-10.34], [-10.34], [-5.17]]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_filters_that_are_too_much_for_a_list_are_told() -> None:
 
 
 def test_a_filter_is_kept_as_far_as_its_replies_are_listings() -> None:
-    assert worth("bl.example=[10;127].0.0.[1;4]", "127.0.0.4") == [-5]
+    assert worth("bl.example=[10;127].0.0.[1;4]", "127.0.0.4") == [-5.17]
 
 
 @pytest.mark.parametrize("threshold", [1, 2, 3, 7, 8, 14, 38])
@@ -128,3 +130,51 @@ def test_nothing_that_is_written_there_raises(value: str) -> None:
     sites = read_sites(value)
 
     config_of("\n".join(line for zone in sites.zones for line in toml_of(zone, 2, counts=True)))
+
+
+def test_lists_count_if_postscreen_acted_on_them() -> None:
+    lists = config_of(page_of(f"{NAMED}{SITES}postscreen_dnsbl_threshold = 3").text).dnslists
+
+    assert [settings.worth(("127.0.0.2",)) for settings in lists] == [-15.5, 5.16]
+
+
+def test_lists_that_postscreen_only_watched_are_worth_nothing() -> None:
+    text = f"{NAMED}{SITES}postscreen_dnsbl_action = ignore"
+
+    assert [settings.worth(("127.0.0.2",)) for settings in config_of(page_of(text).text).dnslists] == [0, 0]
+    assert any("postscreen_dnsbl_action: it is ignore" in remark for remark in remarks_of(text))
+
+
+def test_without_sites_nothing_is_said_about_lists() -> None:
+    assert "dnslist" not in page_of(f"{NAMED}postscreen_dnsbl_action = drop").text
+
+
+@pytest.mark.parametrize("threshold", ["0", "-1", "two", "", "9999999999"])
+def test_a_threshold_that_is_none_is_one(threshold: str) -> None:
+    text = f"{SITES}postscreen_dnsbl_threshold = {threshold}\n"
+
+    assert any("1 is taken for it" in remark for remark in remarks_of(text))
+    assert config_of(page_of(NAMED + text).text).dnslists[0].worth(("127.0.0.2",)) == -46.5
+
+
+@pytest.mark.parametrize(
+    ("threshold", "allowing", "what"),
+    [
+        (3, 0, "it is off, but here strangers become friends by the word of wl.example.com alone; write fewer"),
+        (3, -1, ": here strangers become friends by the word of wl.example.com alone; several lists together only"),
+        (4, -1, "it takes one list of 5 points (listen.settled) to make a friend, and none has them; several lists"),
+        (4, -9, "it takes one list of 5 points (listen.settled) to make a friend, and none has them; several lists"),
+    ],
+)
+def test_the_page_says_which_list_makes_friends_alone(threshold: int, allowing: int, what: str) -> None:
+    text = f"{SITES}postscreen_dnsbl_threshold = {threshold}\npostscreen_dnsbl_allowlist_threshold = {allowing}\n"
+
+    assert what in " ".join(remarks_of(text))
+
+
+def test_nothing_is_said_of_an_allow_list_that_makes_no_friends() -> None:
+    assert remarks_of(f"{SITES}postscreen_dnsbl_threshold = 4\n") == []
+
+
+def test_sites_that_need_what_nobody_told_us_are_not_translated() -> None:
+    assert "it needs nope" in remarks_of("postscreen_dnsbl_sites = $nope.example.com")[0]

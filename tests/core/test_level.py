@@ -1,0 +1,103 @@
+"""Levels: what a client teaches its neighbourhood is bounded, and can be left out exactly."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frontproxy.core.level import NOTHING, SHARE_LIMIT, Level, aged, present, taught, taught_by_others
+from tests.core.worlds import DAY, FORGETTING, START, TIMELESS
+
+ROUNDING = 1e-9
+
+stories = st.lists(
+    st.tuples(st.sampled_from("abc"), st.floats(0, 4), st.floats(0, 4), st.floats(-1, 40 * DAY)), max_size=40
+)
+
+
+def lived(story: list[tuple[str, float, float, float]]) -> list[tuple[Level, dict[str, Level]]]:
+    """The neighbourhood and the shares of its clients after each session."""
+    level, shares, now = NOTHING, dict.fromkeys("abc", NOTHING), START
+    moments = [(level, shares)]
+    for client, good, bad, step in story:
+        now += step
+        level, share = taught(level, shares[client], good, bad, now, FORGETTING)
+        shares = shares | {client: share}
+        moments.append((level, shares))
+    return moments
+
+
+def at_the_moment_of(level: Level, share: Level) -> Level:
+    return aged(share, level.t, FORGETTING, level.n - share.n)
+
+
+@settings(max_examples=60, deadline=None)
+@given(stories)
+def test_shares_are_all_that_a_level_knows(story: list[tuple[str, float, float, float]]) -> None:
+    for level, shares in lived(story):
+        parts = [at_the_moment_of(level, share) for share in shares.values()]
+        assert sum(part.good for part in parts) == pytest.approx(level.good, abs=ROUNDING)
+        assert sum(part.bad for part in parts) == pytest.approx(level.bad, abs=ROUNDING)
+
+
+@settings(max_examples=60, deadline=None)
+@given(stories)
+def test_no_share_is_ever_beyond_its_limit(story: list[tuple[str, float, float, float]]) -> None:
+    for _level, shares in lived(story):
+        assert max(max(share.good, share.bad) for share in shares.values()) <= SHARE_LIMIT + ROUNDING
+
+
+@settings(max_examples=60, deadline=None)
+@given(stories)
+def test_what_others_taught_is_the_level_less_the_share(story: list[tuple[str, float, float, float]]) -> None:
+    level, shares = lived(story)[-1]
+    good, bad = taught_by_others(level, shares["a"], level.t, FORGETTING)
+
+    others = [at_the_moment_of(level, shares[client]) for client in "bc"]
+    assert good == pytest.approx(sum(share.good for share in others), abs=ROUNDING)
+    assert bad == pytest.approx(sum(share.bad for share in others), abs=ROUNDING)
+
+
+@pytest.mark.parametrize(("good", "bad"), [(0.0, 4.0), (2.0, 0.0), (2.0, 4.0)])
+def test_a_client_whose_share_is_full_teaches_no_more(good: float, bad: float) -> None:
+    level, share = NOTHING, NOTHING
+    levels = []
+    for _session in range(9):
+        level, share = taught(level, share, good, bad, START, TIMELESS)
+        levels.append(level)
+
+    seen = [level.n for level in levels]
+    assert seen == sorted(seen)
+    assert all(later.n - sooner.n < 1 for sooner, later in pairwise(levels[2:]))
+    assert (level.good, level.bad) == (share.good, share.bad)
+    assert share.good == pytest.approx(SHARE_LIMIT if good else 0, abs=1e-3)
+    assert share.bad == pytest.approx(SHARE_LIMIT if bad else 0, abs=1e-3)
+
+
+def test_a_full_share_has_room_again_as_it_fades() -> None:
+    level, share = taught(NOTHING, NOTHING, 0.0, 4.0, START, FORGETTING)
+    assert share.bad == SHARE_LIMIT
+    later, share_later = taught(level, share, 0.0, 4.0, START + 7 * DAY, FORGETTING)
+
+    assert later.n == level.n + SHARE_LIMIT / 2
+    assert 0.9 * SHARE_LIMIT < share_later.bad < SHARE_LIMIT
+
+
+def test_one_client_cannot_take_the_place_of_what_the_others_taught() -> None:
+    level, mine = NOTHING, NOTHING
+    for _neighbour in range(25):
+        level, _share = taught(level, NOTHING, 1.0, 0.0, START, TIMELESS)
+    before = level.good
+    for _session in range(2000):
+        level, mine = taught(level, mine, 0.0, 4.0, START, TIMELESS)
+
+    assert present(level, START, TIMELESS)[0] > 0.85 * before
+    assert taught_by_others(level, mine, START, TIMELESS)[1] == pytest.approx(0, abs=ROUNDING)
+
+
+def test_a_share_that_was_kept_too_full_teaches_nothing_and_takes_nothing_back() -> None:
+    """As files have them that were written before there was a limit."""
+    level = share = Level(START, 9.0, 0.0, 8.0)
+
+    assert taught(level, share, 0.0, 1.0, START, TIMELESS) == (level, share)
