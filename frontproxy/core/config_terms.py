@@ -134,6 +134,8 @@ def teaser(value: Any) -> str:
         raise Wrong((f"{shown(value)} cannot be said to a client", remedy))
     if value.startswith("220"):
         raise Wrong((f"{shown(value)} has the code of the reply in it", "leave it out; 220- is put before the text"))
+    if value and not value.strip():
+        raise Wrong((f"{shown(value)} says nothing", 'write what the line says, or "" for no such line'))
     return value
 
 

@@ -218,7 +218,7 @@ def _share_of_provider(recalled: Recalled) -> Level:
 
 
 def _share_of_asn(recalled: Recalled) -> Level:
-    """The client's share of the ASN at hand. Only a file of version 1 does not tell which ASN it is of: most likely this."""
+    """The client's share of the ASN at hand; only a file of version 1 does not tell which it is of: likely this one."""
     client = recalled.client
     return client.asn_share if client and client.asn in {0, recalled.keys.asn} else NOTHING
 

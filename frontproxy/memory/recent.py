@@ -62,7 +62,7 @@ class Recent:
             self._make_room()
 
     def take(self) -> Mapping[bytes, Record | None]:
-        """What is to be written now. It stays findable until `written` or `give_back` is called."""
+        """What is to be written now. It stays findable until `written`, `give_back` or `drop_taken`."""
         self._writing, self._unwritten = self._unwritten, OrderedDict()
         return self._writing
 
@@ -74,6 +74,8 @@ class Recent:
 
     def give_back(self) -> None:
         """What was taken could not be written; it waits again, before what came since."""
+        if not self._writing:
+            return
         newer = self._unwritten
         self._unwritten = OrderedDict(self._writing)
         self._writing = {}

@@ -187,29 +187,27 @@ class HistoryFile:
 
     async def _flush(self, *, abandon_on_cancel: bool) -> None:
         async with self._writing:
-            if not self._table or not self._upkeep:
-                return
-            doomed = self._upkeep.take_doomed()
-            if not doomed and not len(self._recent):
-                return
-            write = partial(self._table.write, self._recent.take(), doomed)
-            gained = None
             try:
-                gained = await trio.to_thread.run_sync(
-                    write, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter
-                )
+                await self._write(abandon_on_cancel=abandon_on_cancel)
             except TROUBLES as error:
                 self._note_failure(error)
             except Exception as bug:  # noqa: BLE001  a bug in writing must not end the proxy
                 self._recent.drop_taken()
                 self._troubles.bug("history of half a second was lost", bug)
             finally:  # also when cancelled
-                if gained is None:
-                    self._recent.give_back()
-                else:
-                    self._recent.written()
-                    self._upkeep.gained(gained)
-                    self._note_success()
+                self._recent.give_back()
+
+    async def _write(self, *, abandon_on_cancel: bool) -> None:
+        if not self._table or not self._upkeep:
+            return
+        doomed = self._upkeep.take_doomed()
+        if not doomed and not len(self._recent):
+            return
+        write = partial(self._table.write, self._recent.take(), doomed)
+        gained = await trio.to_thread.run_sync(write, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter)
+        self._recent.written()
+        self._upkeep.gained(gained)
+        self._note_success()
 
     def _recall_provider(self, asn: int, domain: str) -> ProviderRecord | None:
         key = provider_key(asn, domain)

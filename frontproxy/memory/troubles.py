@@ -50,7 +50,9 @@ class Troubles:
     def bug(self, what: str, error: Exception) -> None:
         """A mistake of ours, told once with its traceback; it is a trouble until the end, as the next ones may be."""
         if "bug" not in self._now:
-            self._now["bug"] = f"{what} ({repr(error)[:_ERROR_LIMIT]}): a bug in frontproxy; its traceback is in the log"
+            self._now["bug"] = (
+                f"{what} ({repr(error)[:_ERROR_LIMIT]}): a bug in frontproxy; its traceback is in the log"
+            )
             self._tell(self._now["bug"], traceback="".join(traceback.format_exception(error))[-_TRACEBACK_LIMIT:])
 
     def _tell(self, text: str, **more: object) -> None:

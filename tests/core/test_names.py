@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
 
 from frontproxy.core.address import pack
-from frontproxy.core.names import GENERIC, host_name, is_access_name, is_below
+from frontproxy.core.names import GENERIC, host_name, is_access_name, is_below, is_customer_name
 
 LINES = [
     ("73.1.2.3", "c-73-1-2-3.hsd1.ca.comcast.net"),
@@ -42,6 +42,13 @@ LINES = [
     ("192.0.2.1", "1.2.isp.example"),
     ("192.0.2.1", "client-2-1.isp.co.uk"),
     ("192.0.2.1", "user-12345.isp.example"),
+    ("198.61.254.9", "198-61-254-9.mailgun.net"),
+    ("198.61.254.9", "254-9.dsl.mailgun.net"),
+    ("198.61.254.9", "user-254.mailgun.net"),
+    ("192.0.2.1", "h2-1.isp.mail"),
+    ("192.0.2.1", "s2-1.t-mobile.example"),
+    ("192.0.2.1", "m192-0-2-1.isp.example"),
+    ("192.0.2.1", "mu2-1.isp.example"),
     ("3.80.1.2", "ec2-3-80-1-2.compute-1.amazonaws.com"),
     ("34.90.1.2", "2.1.90.34.bc.googleusercontent.com"),
     ("2001:db8:12:3400::a", "2001-db8-12-3400--a.isp.example"),
@@ -80,6 +87,13 @@ SERVERS = [
     ("192.0.2.1", "web2.example.com"),
     ("192.0.2.1", "static.1.2.0.192.clients.your-server.de"),
     ("71.162.3.4", "static-71-162-3-4.phlapa.fios.verizon.net"),
+    ("198.61.254.9", "m254-9.mailgun.net"),
+    ("159.135.228.10", "so254-10.mailgun.net"),
+    ("161.38.192.7", "rs192-7.eu.mailgun.net"),
+    ("185.53.129.10", "s10-129.mailup.com"),
+    ("220.181.15.31", "m15-31.126.com"),
+    ("158.106.200.9", "h9-200.klaviyomail.com"),
+    ("192.0.2.1", "s2-1.mailer.co.uk"),
     ("192.0.2.1", "lists.debian.org"),
     ("192.0.2.1", "vger.kernel.org"),
     ("192.0.2.1", "camomile.cloud9.net"),
@@ -101,6 +115,49 @@ def test_a_line_looks_like_one(address: str, name: str) -> None:
 @pytest.mark.parametrize(("address", "name"), SERVERS)
 def test_a_server_does_not_look_like_a_line(address: str, name: str) -> None:
     assert not is_access_name(name, pack(address))
+
+
+@pytest.mark.parametrize(("address", "name"), LINES)
+def test_a_line_is_a_customers(address: str, name: str) -> None:
+    assert is_customer_name(name, pack(address))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "static-198-51-100-7.nyc.biz.rr.com",
+        "198-51-100-7-static.hfc.comcastbusiness.net",
+        "7.100.51.198.static.gvt.net.br",
+        "static-ip-7.telenor.se",
+        "static.vnpt.vn",
+        "7.red-198-51-100.staticip.rima-tde.net",
+        "198-51-100-7.fixed.kpn.net",
+        "mail.static.isp.example",
+        "smtp-static-7.isp.example",
+        "mx7.pool.isp.example",
+        "relay7.dsl.isp.example",
+    ],
+)
+def test_a_customer_that_is_no_line_says_nothing_about_its_provider(name: str) -> None:
+    assert not is_access_name(name, pack("198.51.100.7"))
+    assert is_customer_name(name, pack("198.51.100.7"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "198-51-100-7.mail-mail.facebook.com",
+        "mta-198-51-100-7.sparkpostmail.com",
+        "mail-pool1.example.com",
+        "m100-7.mailgun.net",
+        "static.example",
+        "mail.fixed.co.uk",
+        "example.com",
+        "",
+    ],
+)
+def test_a_sender_is_nobodys_customer(name: str) -> None:
+    assert not is_customer_name(name, pack("198.51.100.7"))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +202,7 @@ def test_no_name_is_too_odd(text: str, packed: bytes) -> None:
 
     assert host_name(name) == name
     assert name == "" or set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_.")
-    assert is_access_name(name, packed) in {True, False}
+    assert is_access_name(name, packed) <= is_customer_name(name, packed)
 
 
 @given(st.binary(min_size=4, max_size=4))

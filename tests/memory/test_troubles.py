@@ -1,5 +1,7 @@
 """Troubles of the history file: each told once, for as long as it lasts."""
 
+import pytest
+
 from frontproxy.memory.troubles import Troubles
 
 
@@ -47,10 +49,9 @@ def test_a_bug_is_told_once_with_the_end_of_its_traceback() -> None:
     log = Heard()
     troubles = Troubles(log, at_opening=[], failing="")
     for number in range(3):
-        try:
+        with pytest.raises(OverflowError) as caught:
             raise OverflowError("x" * 3000 + str(number))
-        except OverflowError as error:
-            troubles.bug("history was lost", error)
+        troubles.bug("history was lost", caught.value)
 
     [told] = log.values
     assert str(told["text"]).startswith("history was lost (OverflowError('xxx")
