@@ -81,8 +81,8 @@ class Desk:
         """Ask what is not known of an address: the lists that have a vote, and its name unless `name` is false.
 
         None if there is nothing to ask, or it cannot be asked now. Otherwise `heard` is called when everything was
-        answered, or no more answers will come, and before that whenever a list lists it: whoever owns a reverse zone
-        can keep us waiting for a name, but not for what is said against him.
+        answered, or no more answers will come, and before that when the lists have answered and one lists it: whoever
+        owns a reverse zone can keep us waiting for a name, but not for what is said against him.
         """
         known = self.hearsay(packed, now)
         said = {answer.zone for answer in known.lists}
@@ -203,7 +203,10 @@ class Desk:
         self._flights.end(flight)
 
     def _keep(self, flight: Flight, heard: Sequence[ListAnswer | NameAnswer], now: float) -> None:
-        """Remember what was heard, then tell those who wait, if that was all or a list lists the client."""
+        """Remember what was heard, then tell those who wait, if that was all, or all about a client that is listed.
+
+        One listing alone is not told: a list that recommends must not win because it is faster than one that blames.
+        """
         if flight.purpose != "test":
             self._cache.add(flight.packed, heard, now)
         for answer in heard:
@@ -215,7 +218,9 @@ class Desk:
                 self._watches.note(flight.purpose, flight.packed, answer)
         if not flight.open:
             self._flights.end(flight)
-        if any(answer.state == "listed" for answer in heard):
+        lists = [answer for answer in heard if isinstance(answer, ListAnswer)]
+        flight.is_listed = flight.is_listed or any(answer.state == "listed" for answer in lists)
+        if lists and flight.is_listed and not flight.zones:
             for inquiry in flight.inquiries:
                 inquiry.listed()
 

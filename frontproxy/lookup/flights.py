@@ -23,14 +23,14 @@ Purpose = Literal["client", "friend", "test"]
 
 
 class Inquiry:
-    """Somebody who waits until all was said that was asked about an address, or until a list lists it."""
+    """Somebody who waits until all was said that was asked about an address, or at least what lists say against it."""
 
     __slots__ = ("_heard", "_left", "_listed")
 
     def __init__(
         self, heard: Callable[[], None] | None, flights: int, listed: Callable[[], None] | None = None
     ) -> None:
-        """`heard` is called once, when all was said; `listed` whenever a list lists the address before."""
+        """`heard` is called once, when all was said; `listed` before, when lists have answered and one lists it."""
         self._heard = heard
         self._listed = listed
         self._left = flights
@@ -40,7 +40,7 @@ class Inquiry:
         self._heard = self._listed = None
 
     def listed(self) -> None:
-        """A list has listed the address."""
+        """The lists have answered that were asked in one go, and one of them lists the address."""
         if self._left and self._listed:
             self._listed()
 
@@ -64,6 +64,8 @@ class Flight:
     """Its name has not been answered yet."""
     purpose: Purpose
     began: float
+    is_listed: bool = False
+    """A list has listed it."""
     inquiries: list[Inquiry] = field(default_factory=list)
 
     @property
