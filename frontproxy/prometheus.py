@@ -55,6 +55,7 @@ def _families(answer: Answer) -> Iterator[tuple[str, str, str, Iterable[Sample]]
     yield "dns_questions_total", "counter", "asked of the DNS", [({}, dns["asked"])]
     yield "dns_no_answer_total", "counter", "of these, without an answer", [({}, dns["no_answer"])]
     yield "dns_over_budget_total", "counter", "inquiries that could not be asked", [({}, dns["over_budget"])]
+    yield "dns_no_room_total", "counter", "inquiries without room or a program to ask", [({}, dns["no_room"])]
     votes = [({"zone": told["zone"]}, told["vote"]) for told in dns["lists"]]
     yield "dnslist_vote", "gauge", "0 while a list is not believed", votes
     listed = [({"zone": told["zone"]}, told["listed"]) for told in dns["lists"]]

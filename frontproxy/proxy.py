@@ -111,7 +111,9 @@ class Proxy:
             return scoring.stranger(text, self.setup.config)
 
     def ask_about(self, session: Session, heard: Callable[[], None] | None = None) -> Inquiry | None:
-        """Ask the DNS what it has not told yet about a stranger; `heard` is called when it has told all of it.
+        """Ask the DNS what it has not told yet about a stranger.
+
+        `heard` is called when it has told all of it, and before when it has told enough to judge the stranger anew.
 
         Under stress nothing is asked: then what is known must do.
         """

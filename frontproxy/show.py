@@ -171,7 +171,9 @@ def _asked(dns: Answer) -> str:
     """What the DNS was asked, and whether it can be."""
     if dns["program"] is None:
         return "asked nothing"
-    counts = f"{dns['asked']} questions, {dns['no_answer']} without an answer, {dns['over_budget']} beyond the budget"
+    counts = f"{dns['asked']} questions, {dns['no_answer']} without an answer"
+    if dns["over_budget"] or dns["no_room"]:
+        counts += f"; not asked: {dns['over_budget']} beyond the budget, {dns['no_room']} for want of room"
     state = dns["program"]["trouble"] or "runs" if dns["program"]["pid"] else "is starting"
     return f"{counts}; {dns['cached']} addresses known; asking program: {state}"
 

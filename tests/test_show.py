@@ -113,6 +113,7 @@ def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
             "asked": 99,
             "no_answer": 5,
             "over_budget": 2,
+            "no_room": 4,
             "lists": [list_status("bl.example"), list_status(text, why=text)],
         },
         "history": {"file": text, "clients": 3, "networks": 2, "unwritten": 0, "troubles": [text]},
@@ -248,7 +249,10 @@ def test_status_tells_which_dns_lists_are_believed(monkeypatch: pytest.MonkeyPat
     assert "bl.example yes 40 31 2 1 of 12 2m ago" in rows
     assert "liar.example no 40 31 2 1 of 12 2m ago it lists the world" in rows
     assert "databases nice (nice, built 2023-11-14)" in rows
-    assert any(row.startswith("DNS 99 questions, 5 without an answer, 2 beyond the budget") for row in rows)
+    assert any(
+        row.startswith("DNS 99 questions, 5 without an answer; not asked: 2 beyond the budget, 4 for want of room")
+        for row in rows
+    )
 
 
 def test_a_database_may_claim_any_day() -> None:

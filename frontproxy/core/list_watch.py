@@ -20,7 +20,7 @@ UNLISTED_POINT: Final = "127.0.0.1"
 TEST_EVERY: Final = 300.0
 """Seconds between two tests of a list that has a vote."""
 RETEST_EVERY: Final = 60.0
-"""The same while it has none."""
+"""The same while it has none, or while its last test had no answer."""
 SILENT_TESTS: Final = 2
 """Tests in a row without an answer that cost the vote."""
 WINDOW: Final = 20
@@ -106,11 +106,6 @@ class Watch:
         return not (self._test_failed or self._leaves_unanswered or self._contradicts)
 
     @property
-    def is_silent(self) -> bool:
-        """It has lost its vote because nothing is heard of it."""
-        return self._silent_tests >= SILENT_TESTS or (self._leaves_unanswered and not self._test_failed)
-
-    @property
     def friends(self) -> tuple[int, int]:
         """How many of our friends it listed, and how many it was asked about, lately."""
         return sum(listed for listed, _at in self._friends.values()), len(self._friends)
@@ -119,7 +114,8 @@ class Watch:
         """It should be tested now."""
         if self._test_began is None:
             return True
-        return now - self._test_began >= (TEST_EVERY if self.has_vote else RETEST_EVERY)
+        is_sound = self.has_vote and not self._silent_tests
+        return now - self._test_began >= (TEST_EVERY if is_sound else RETEST_EVERY)
 
     def test_soon(self) -> None:
         """What it said in its last tests may be different now."""

@@ -5,6 +5,7 @@ what is known, and never waits. A question that cannot be asked, because the bud
 or the program does not keep up, is not asked: no answer is no evidence.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -71,8 +72,8 @@ class Desk:
         found = self._cache.find(packed, now)
         if found is NOTHING_HEARD:
             return found
-        zones = self._watches.zones
-        lists = tuple([answer for answer in found.lists if answer.zone in zones])
+        since = self._watches.believed_since
+        lists = tuple([answer for answer in found.lists if answer.at >= since.get(answer.zone, math.inf)])
         return Hearsay(lists, found.name if self._dns.names else None)
 
     def ask(
@@ -137,7 +138,7 @@ class Desk:
         if is_silent:
             what = f"DNS answers nothing: the last {SILENCE} questions had no answer"
             yield f"{what}; do the resolvers of dns.servers (or else of resolv.conf) run, and may we ask them?"
-        yield from self._watches.troubles(self._clock(), silent_too=not is_silent)
+        yield from self._watches.troubles(self._clock())
 
     def _inquire(self, packed: bytes, zones: Collection[str], now: float, *, name: bool, is_free: bool) -> set[Flight]:
         """Ask what is not being asked already; the flights that bring the answers to both."""

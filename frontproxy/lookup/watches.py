@@ -33,6 +33,8 @@ class Watches:
         """Zones of the lists that have a vote."""
         self.zones: tuple[str, ...] = ()
         """Of all lists, in the order of the file."""
+        self.believed_since: dict[str, float] = {}
+        """Of each list: what it said before it last got its vote back may be its lies, and is as good as unsaid."""
         self.blaming: tuple[str, ...] = ()
         """Of the lists that speak against somebody, and so may contradict us."""
 
@@ -50,6 +52,7 @@ class Watches:
             if retest:
                 watch.test_soon()
         self.zones = tuple(self._watches)
+        self.believed_since = {zone: self.believed_since.get(zone, 0.0) for zone in self.zones}
         self.blaming = tuple([zone for zone, watch in self._watches.items() if watch.blames])
         self._count_votes()
 
@@ -75,7 +78,7 @@ class Watches:
             against = (self._settings[answer.zone].worth(answer.codes) or 0.0) < 0
             watch.friend(network_of(packed), against=against, now=answer.at)
         if watch.has_vote != before:
-            self._turned(watch)
+            self._turned(watch, answer.at)
 
     def is_friend_due(self, packed: bytes, now: float) -> bool:
         """Lists should be asked about this friend: one is due, and none of its network was asked about today."""
@@ -109,19 +112,20 @@ class Watches:
             for watch in self._watches.values()
         ]
 
-    def troubles(self, now: float, *, silent_too: bool) -> Iterator[str]:
-        """A sentence for each list without a vote; for those from which nothing is heard if `silent_too`."""
+    def troubles(self, now: float) -> Iterator[str]:
+        """A sentence for each list without a vote."""
         for watch in self._watches.values():
             complaint = watch.complaint
-            if complaint and now - watch.began > NEW and (silent_too or not watch.is_silent):
+            if complaint and now - watch.began > NEW:
                 yield f"DNS list {watch.zone} has no vote: {complaint.why}; {complaint.remedy}"
 
-    def _turned(self, watch: Watch) -> None:
+    def _turned(self, watch: Watch, at: float) -> None:
         self._count_votes()
         complaint = watch.complaint
         if complaint:
             self._log("dnslist", zone=watch.zone, state="no_vote", why=complaint.why)
         else:
+            self.believed_since[watch.zone] = at
             self._log("dnslist", zone=watch.zone, state="vote", why=None)
 
     def _count_votes(self) -> None:

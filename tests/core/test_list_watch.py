@@ -121,7 +121,6 @@ def test_one_test_without_an_answer_is_forgiven_two_are_not(words: tuple[str, st
         votes.append(watch.has_vote)
 
     assert votes == [True, False]
-    assert watch.is_silent
     assert why(watch) == "its last tests had no answer (timeout)"
 
 
@@ -196,7 +195,6 @@ def test_a_refusal_to_answer_about_a_client_costs_the_vote_at_once(word: str) ->
     watch.looked_up(answer(word))
 
     assert not watch.has_vote
-    assert not watch.is_silent
 
 
 def test_half_of_the_last_look_ups_without_an_answer_cost_the_vote() -> None:
@@ -224,7 +222,6 @@ def test_what_was_unanswered_is_forgotten_when_the_test_is_passed() -> None:
     for _ in range(MOST_UNANSWERED):
         watch.looked_up(answer("SERVFAIL"))
     assert why(watch) == f"{MOST_UNANSWERED} of its last {WINDOW} look-ups had no answer"
-    assert watch.is_silent
 
     give_test(watch)
     for _ in range(MOST_UNANSWERED - 1):
@@ -377,3 +374,14 @@ def test_whatever_happened_a_sound_list_comes_back(story: list[tuple[str, str, s
     watch.friend(NETWORKS[0], against=False, now=now + FRIENDS_REMEMBERED + 1)
 
     assert watch.has_vote
+
+
+def test_after_a_test_without_an_answer_the_next_one_comes_soon() -> None:
+    watch = sound()
+    watch.begin_test(1000.0)
+    for point in (LISTED_POINT, UNLISTED_POINT):
+        watch.tested(point, answer("timeout"))
+
+    assert watch.has_vote
+    assert not watch.is_test_due(1000.0 + RETEST_EVERY - 1)
+    assert watch.is_test_due(1000.0 + RETEST_EVERY)

@@ -441,7 +441,7 @@ def test_everything_means_lists_without_a_vote_too() -> None:
         assert office.asked()[0]["zones"] == ZONES
 
 
-def test_when_dns_answers_nothing_that_is_one_trouble() -> None:
+def test_when_dns_answers_nothing_that_is_a_trouble() -> None:
     with voting_office(Dns(lookups_per_second=1000)) as office:
         for number in range(25):
             office.ask(stranger(number))

@@ -262,3 +262,20 @@ def test_more_lists_than_there_are_places_are_tested_one_after_the_other() -> No
             office.test_lists()
 
         assert len(office.desk.voting) == 200
+
+
+def test_what_a_list_said_before_it_got_its_vote_back_is_as_good_as_unsaid() -> None:
+    with voting_office() as office:
+        office.ask()
+        (question,) = office.asked()
+        office.answer(list_said(question, "bl.example", "127.0.0.2", ttl=3600))
+        office.later(400)
+        office.test_lists(pass_=["wl.example"])
+        assert office.desk.voting == {"wl.example"}
+        office.later(60)
+        office.test_lists()
+
+        assert office.desk.voting == set(ZONES)
+        assert "bl.example" not in [answer.zone for answer in office.hearsay().lists]
+        office.ask()
+        assert "bl.example" in office.asked()[0]["zones"]
