@@ -37,7 +37,7 @@ CONTRADICTS_FROM: Final = 1 / 3
 """Share of friends that must be listed beside: an honest list has some of anybody's friends, who share their servers
 with others, and a list that lies has nearly all."""
 AGREES_BELOW: Final = 1 / 6
-"""Share below which it gets its vote back; half of the other, so that no single friend turns it to and fro."""
+"""Share below which it gets its vote back; half of the other, so that no single friend turns it back and forth."""
 OURS: Final = frozenset({"busy", "lost", "no resolver"})
 """Why there was no answer when it was our own trouble."""
 
