@@ -9,6 +9,7 @@ from typing import Final
 
 from frontproxy.core.config_values import DnsListSettings
 from frontproxy.core.doubt import against
+from frontproxy.core.durations import ago
 from frontproxy.core.hearsay import ListAnswer
 from frontproxy.core.reply_pattern import PatternError, ReplyPattern, parse_pattern
 from frontproxy.core.verdict import Reason
@@ -76,16 +77,8 @@ def _listings(
 def _reason(answer: ListAnswer, worth: float, *, doubt: float, left: float, now: float) -> Reason:
     """One list's word; `left` is what the lists may still take, 0 or less."""
     codes = ", ".join(answer.codes[:_CODES_SHOWN]) + (" ..." if len(answer.codes) > _CODES_SHOWN else "")
-    text = f"listed by {answer.zone} ({codes}), said {_ago(now - answer.at)}"
+    text = f"listed by {answer.zone} ({codes}), said {ago(now - answer.at)}"
     points, note = against(worth, doubt)
     if points < left:
         points, note = left, f"{note}; all lists together take at most {-LISTS_LIMIT:g}"
     return Reason(f"dnslist:{answer.zone}", points, text + note)
-
-
-def _ago(seconds: float) -> str:
-    for length, unit in ((3600.0, "hour"), (60.0, "minute"), (1.0, "second")):
-        if seconds >= length:
-            count = int(seconds / length)
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return "just now"

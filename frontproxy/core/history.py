@@ -17,6 +17,7 @@ whose hundred addresses are all friends must not be forgotten as a provider for 
 
 from typing import NamedTuple
 
+from frontproxy.core.durations import ago
 from frontproxy.core.level import (
     NOTHING,
     Forgetting,
@@ -37,7 +38,6 @@ GOOD_A_DAY = 10.0
 _DAY = 86400.0
 _IPV6_CLIENT = 8  # bytes of its key
 _LEAST_POINTS = 0.0005  # what is smaller is rounding, and no reason
-_UNITS = ((_DAY, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
 class Keys(NamedTuple):
@@ -154,7 +154,7 @@ def recollect(recalled: Recalled, *, now: float, forgetting: Forgetting) -> Reco
         evidence = present(client.own, now, forgetting)
         points = points_of(evidence, prior)
         if abs(points - prior) >= _LEAST_POINTS:
-            text = f"{_amount(evidence)}, the last {_ago(now - client.own.t)}"
+            text = f"{_amount(evidence)}, the last {ago(now - client.own.t)}"
             reasons.append(Reason("history", points - prior, text))
         own = max(0.0, points_of(evidence, 0.0))
     reasons.reverse()
@@ -228,11 +228,3 @@ def _amount(evidence: Present) -> str:
     if bad < 0.05:
         return f"still worth {good:.1f} good sessions" if good >= 0.05 else "still worth less than 0.1 sessions"
     return f"still worth {f'{good:.1f} good and ' if good >= 0.05 else ''}{bad:.1f} bad sessions"
-
-
-def _ago(seconds: float) -> str:
-    for length, name in _UNITS:
-        if seconds >= length:
-            count = int(seconds / length)
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
-    return "just now"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontproxy.core.durations import duration_text, parse_duration
+from frontproxy.core.durations import ago, duration_text, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,17 @@ def test_what_is_written_is_read_as_the_same_seconds(count: int, unit: str) -> N
     seconds = parse_duration(f"{count}{unit}")
 
     assert parse_duration(duration_text(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5.0, "just now"),
+        (59.9, "just now"),
+        (60.0, "1 minute ago"),
+        (7199.0, "1 hour ago"),
+        (172800.0, "2 days ago"),
+    ],
+)
+def test_how_long_ago_is_told_in_the_largest_unit(seconds: float, text: str) -> None:
+    assert ago(seconds) == text
