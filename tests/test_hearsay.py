@@ -315,3 +315,20 @@ async def test_the_name_of_one_host_is_not_that_of_its_neighbour(house: House, w
     wall = house.proxy.clock.now()
     names = [gather(house.proxy, pack(text), text, wall, early=False).domain for text in (host, neighbour)]
     assert names == ["example.org", ""]
+
+
+@pytest.mark.parametrize("house", ['[listen]\npause = "20ms"\n'], indirect=True)
+async def test_who_has_talked_early_once_and_behaves_since_is_forgiven(house: House) -> None:
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as strangers:
+            client = house.knock(STRANGER, strangers)
+            client.sendall(b"EHLO early.example\r\n")
+    (line,) = house.log.about("handover")
+    session = line.partition("session=")[2].partition(" ")[0]
+    house.outcomes.hear(outcome(session=session))
+    after = (await ask(house, f"score {STRANGER}"))["score"]
+    befriend(house, sessions=10)
+
+    assert house.knowledge(STRANGER)[1] < 1.0
+    assert after < 0
+    assert (await ask(house, f"score {STRANGER}"))["score"] >= 5
