@@ -179,6 +179,7 @@ class Child:
                     stderr=subprocess.PIPE,
                     pass_fds=[door.fileno()],
                     env=self.program.environment,
+                    process_group=0,  # what a terminal sends to the group of its job is for us to obey
                 )
         except OSError as error:
             return error.strerror or "cannot be started"

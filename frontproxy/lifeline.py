@@ -13,7 +13,7 @@ from frontproxy.wire.logfmt import format_line
 
 BEAT: Final = 4.0
 """Seconds between signs of life."""
-_ORDERS_LIMIT: Final = 64 * 1024
+_ORDERS_LIMIT: Final = 512 * 1024
 _LINE_LIMIT: Final = 4096  # octets; a pipe takes so many in one piece or not at all
 _QUIET: Final = 10.0  # seconds between two lines about the same trouble
 

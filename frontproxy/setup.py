@@ -194,6 +194,7 @@ async def _ask_smtpd(question: bytes, file: str) -> dict[str, Any]:
                 capture_stderr=True,
                 check=False,
                 env=environment(),
+                process_group=0,
             )
             last_words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
             why = f"it ended with status {done.returncode}: {last_words[:200]!a}"

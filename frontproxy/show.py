@@ -174,7 +174,9 @@ def _asked(dns: Answer) -> str:
     counts = f"{dns['asked']} questions, {dns['no_answer']} without an answer"
     if dns["over_budget"] or dns["no_room"]:
         counts += f"; not asked: {dns['over_budget']} beyond the budget, {dns['no_room']} for want of room"
-    state = dns["program"]["trouble"] or "runs" if dns["program"]["pid"] else "is starting"
+    state = "runs" if dns["program"]["pid"] else "is starting"
+    if dns["program"]["trouble"]:
+        state += f" again, after {dns['program']['trouble']}"
     return f"{counts}; {dns['cached']} addresses known; asking program: {state}"
 
 

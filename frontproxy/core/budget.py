@@ -2,7 +2,8 @@
 
 Whatever is spent is a debt, which time pays off: as fast as the rate says for all together, and a tenth as fast for
 each network. A debt may grow as large as a second pays off. Without the second bound one host, which has more addresses
-than it can ever use, would spend everything, and nobody else would be asked about.
+than it can ever use, would spend everything, and nobody else would be asked about. It does not bind while half of the
+budget is not needed by anybody: a busy network is asked about as long as nobody suffers from it.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import Final
 NETWORK_SHARE: Final = 0.1
 """What one network may spend of the rate: enough for a network of many senders, of which each is asked about once in a
 while, and so little that it takes ten networks to spend it all."""
+IDLE: Final = 0.5
+"""What of the budget must stay for others when a network goes beyond its share."""
 _SWEEP_EVERY: Final = 1.0
 """Seconds after which networks that owe nothing are forgotten."""
 
@@ -56,11 +59,12 @@ class Budget:
             return False
         self._sweep(now)
         debt = self._networks.get(network) or _Debt()
-        if not debt.has_room(cost, self.rate * NETWORK_SHARE, now):
+        share = self.rate * NETWORK_SHARE
+        if not debt.has_room(cost, share, now) and self._all.owed + cost > self.rate * IDLE:
             return False
         self._networks[network] = debt
         self._all.owed += cost
-        debt.owed += cost
+        debt.owed = min(debt.owed + cost, max(share, cost))  # what nobody else needed is not held against it
         return True
 
     def _sweep(self, now: float) -> None:

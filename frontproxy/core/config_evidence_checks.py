@@ -1,9 +1,14 @@
 """What only the whole configuration shows about evidence: what nobody can know, whom it makes friends, idle rules."""
 
+from typing import Final
+
 from frontproxy.core.config_shapes import meant, shown
 from frontproxy.core.config_sheet import Sheet
 from frontproxy.core.config_values import Config, RouteSettings
 from frontproxy.core.toml_lines import KeyPath
+
+_MOST_LISTS: Final = 50
+"""Of the questions that may be on their way at once, one stranger must not need all."""
 
 
 def check_evidence(sheet: Sheet, config: Config) -> None:
@@ -18,6 +23,13 @@ def check_evidence(sheet: Sheet, config: Config) -> None:
         sheet.warn(("network",), "without a database nothing is known of ASN and country", "add [[geo]] with a file")
     if config.dnslists and not config.listen.pause:
         sheet.warn(("dnslist",), "as listen.pause is 0s, nobody waits for what the lists say", "let strangers wait")
+    if len(config.dnslists) > _MOST_LISTS:
+        what, remedy = f"there are {len(config.dnslists)} DNS lists", f"keep the best; {_MOST_LISTS} are possible"
+        sheet.mistake(("dnslist",), what, remedy)
+    cost = len(config.dnslists) + 2 * config.dns.names
+    if cost > config.dns.lookups_per_second > 0:
+        what = f"one stranger takes {cost} look-ups, so not even one in a second is asked about"
+        sheet.warn(("dns", "lookups_per_second"), what, "write more, or ask fewer lists")
     _check_friends(sheet, config)
 
 

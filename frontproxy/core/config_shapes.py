@@ -123,7 +123,7 @@ def duration(low: float, high: float) -> Shape:
     return shape
 
 
-def array_of(member: Shape, *, at_least: int = 0) -> Shape:
+def array_of(member: Shape, *, at_least: int = 0, at_most: int = 1_000_000) -> Shape:
     """An array whose members all have one shape, none of them twice."""
 
     def shape(value: Any) -> tuple[Any, ...]:
@@ -140,6 +140,8 @@ def array_of(member: Shape, *, at_least: int = 0) -> Shape:
             if item in members:
                 complaints.append((f"{shown(element)} is there twice", "remove one of the two"))
             members[item] = None
+        if len(value) > at_most:
+            complaints.append((f"the array has {len(value)} members", f"write at most {at_most}"))
         if len(value) < at_least:
             complaints.append(("the array is empty", "write at least one member, or remove the line for the default"))
         if complaints:

@@ -85,7 +85,8 @@ class Watch:
         self._leaves_unanswered = False
         self._friends: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
         """Of each friend's network: whether it was listed, and when."""
-        self._contradicts = False
+        self.contradicts = False
+        """It lists too many of our friends."""
 
     @property
     def complaint(self) -> Complaint | None:
@@ -95,7 +96,7 @@ class Watch:
         if self._leaves_unanswered:
             why = f"{MOST_UNANSWERED} of its last {WINDOW} look-ups had no answer"
             return Complaint(why, _UNHEARD_REMEDY)
-        if self._contradicts:
+        if self.contradicts:
             listed, asked = self.friends
             return Complaint(f"it lists {listed} of {asked} of our friends", "remove it if this lasts")
         return None
@@ -103,7 +104,7 @@ class Watch:
     @property
     def has_vote(self) -> bool:
         """What it says counts."""
-        return not (self._test_failed or self._leaves_unanswered or self._contradicts)
+        return not (self._test_failed or self._leaves_unanswered or self.contradicts)
 
     @property
     def friends(self) -> tuple[int, int]:
@@ -151,7 +152,7 @@ class Watch:
         """Its replies are worth something else now: what it said of friends is no reproach any more."""
         self.blames = blames
         self._friends.clear()
-        self._contradicts = False
+        self.contradicts = False
 
     def friend(self, network: bytes, *, against: bool, now: float) -> None:
         """It has answered about a friend of ours in this network: something that costs points, or not.
@@ -166,10 +167,10 @@ class Watch:
         while len(friends) > FRIENDS or now - next(iter(friends.values()))[1] > FRIENDS_REMEMBERED:
             friends.popitem(last=False)
         listed, asked = self.friends
-        if self._contradicts:
-            self._contradicts = listed >= AGREES_BELOW * asked
+        if self.contradicts:
+            self.contradicts = listed >= AGREES_BELOW * asked
         else:
-            self._contradicts = listed >= LEAST_LISTED and listed >= CONTRADICTS_FROM * asked
+            self.contradicts = listed >= LEAST_LISTED and listed >= CONTRADICTS_FROM * asked
 
     def _judge_test(self, listed: ListAnswer, unlisted: ListAnswer) -> None:
         if {listed.why, unlisted.why} & OURS:

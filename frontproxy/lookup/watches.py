@@ -14,6 +14,8 @@ FRIEND_EVERY: Final = 10.0
 """Seconds between two friends that lists are asked about."""
 FRIEND_AGAIN: Final = 86400.0
 """Seconds until a friend of the same network may be asked about again."""
+DISPUTED_AGAIN: Final = 300.0
+"""The same while a list contradicts us: it may have stopped long before tomorrow."""
 FRIENDS_REMEMBERED: Final = 10_000
 """More than can be asked about in that time."""
 NEW: Final = 10.0
@@ -46,13 +48,12 @@ class Watches:
         for zone, settings in self._settings.items():
             blames = any(reply.points < 0 for reply in settings.replies)
             watch = self._watches[zone] = before.get(zone) or Watch(zone, now, blames=blames)
-            if settings != changed.get(zone):  # what it said was judged by other points
-                watch.forget_friends(blames=blames)
-                self._asked_about.clear()
             if retest:
                 watch.test_soon()
         self.zones = tuple(self._watches)
         self.believed_since = {zone: self.believed_since.get(zone, 0.0) for zone in self.zones}
+        for zone in [zone for zone, settings in self._settings.items() if settings != changed.get(zone)]:
+            self._forget_friends(self._watches[zone], now)
         self.blaming = tuple([zone for zone, watch in self._watches.items() if watch.blames])
         self._count_votes()
 
@@ -85,7 +86,8 @@ class Watches:
         if now < self._next_friend or not self.blaming:
             return False
         asked = self._asked_about.get(network_of(packed))
-        return asked is None or now - asked >= FRIEND_AGAIN
+        is_disputed = any(watch.contradicts for watch in self._watches.values())
+        return asked is None or now - asked >= (DISPUTED_AGAIN if is_disputed else FRIEND_AGAIN)
 
     def begin_friend(self, packed: bytes, now: float) -> None:
         """Lists are being asked about this friend."""
@@ -118,6 +120,14 @@ class Watches:
             complaint = watch.complaint
             if complaint and now - watch.began > NEW:
                 yield f"DNS list {watch.zone} has no vote: {complaint.why}; {complaint.remedy}"
+
+    def _forget_friends(self, watch: Watch, now: float) -> None:
+        """What it said of them was judged by other points."""
+        before = watch.has_vote
+        watch.forget_friends(blames=any(reply.points < 0 for reply in self._settings[watch.zone].replies))
+        self._asked_about.clear()
+        if watch.has_vote != before:
+            self._turned(watch, now)
 
     def _turned(self, watch: Watch, at: float) -> None:
         self._count_votes()

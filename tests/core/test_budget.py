@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontproxy.core.budget import NETWORK_SHARE, Budget
+from frontproxy.core.budget import IDLE, NETWORK_SHARE, Budget
 
 NETWORK = bytes([192, 0, 2])
 _networks = count()
@@ -64,30 +64,46 @@ def test_a_smaller_budget_takes_effect_at_once() -> None:
     assert not budget.spend(1, 1.0, anybody())
 
 
-def test_one_network_spends_a_tenth() -> None:
+def test_while_others_need_it_one_network_spends_a_tenth() -> None:
     budget = Budget(200)
-    spent = [budget.spend(5, 1.0 + number / 100, NETWORK) for number in range(100)]
+    assert budget.spend(150, 1.0, anybody())
 
-    assert sum(spent) == 7  # twenty at once, and nearly twenty in the second that follows
-    assert budget.spend(150, 2.0, anybody())
+    assert sum(budget.spend(5, 1.0, NETWORK) for _ in range(10)) == 4
+    assert budget.spend(30, 1.0, anybody())
+
+
+def test_half_of_what_nobody_needs_is_there_for_a_busy_network() -> None:
+    budget = Budget(200)
+
+    assert sum(budget.spend(5, 1.0, NETWORK) for _ in range(100)) == 20
+    assert budget.spend(100, 1.0, anybody())
+
+
+def test_what_nobody_else_needed_is_not_held_against_a_network() -> None:
+    budget = Budget(200)
+    for number in range(1000):
+        budget.spend(5, 1.0 + number / 100, NETWORK)
+    assert budget.spend(99, 11.99, anybody())
+
+    assert budget.spend(5, 12.99, NETWORK)
 
 
 def test_a_network_that_owes_nothing_can_always_have_one_client_looked_up() -> None:
     budget = Budget(20)
+    assert budget.spend(11, 1.0, anybody())
 
     assert budget.spend(7, 1.0, NETWORK)
-    assert not budget.spend(1, 2.0, NETWORK)
-    assert not budget.spend(7, 4.0, NETWORK)
-    assert budget.spend(7, 4.5, NETWORK)
+    assert not budget.spend(1, 1.0, NETWORK)
 
 
 def test_what_a_network_was_refused_costs_nobody_anything() -> None:
     budget = Budget(100)
+    assert budget.spend(50, 1.0, anybody())
     assert budget.spend(7, 1.0, NETWORK)
 
     assert not any(budget.spend(7, 1.0, NETWORK) for _ in range(100))
     assert budget.spend(3, 1.0, NETWORK)
-    assert budget.spend(90, 1.0, anybody())
+    assert budget.spend(40, 1.0, anybody())
 
 
 def test_what_all_were_refused_costs_no_network_anything() -> None:
@@ -124,4 +140,4 @@ def test_never_more_than_was_agreed(rate: int, wishes: list[tuple[float, int, by
         spent[network] += cost if budget.spend(cost, now, network) else 0
 
     assert sum(spent.values()) <= rate * (1 + now) + 20 + 1e-6
-    assert max(spent.values()) <= rate * NETWORK_SHARE * (1 + now) + 20 + 1e-6
+    assert max(spent.values()) <= rate * (IDLE + NETWORK_SHARE + now) + 20 + 1e-6
