@@ -8,7 +8,6 @@ from frontproxy.core.hearsay import NOTHING_HEARD
 from frontproxy.lookup.desk import SILENCE
 from frontproxy.lookup.flights import FORGOTTEN_AFTER, NAMES, NAMES_OF_ONE_NETWORK, PLACES, RESERVED
 from frontproxy.lookup.keeping import NO_ANSWER_HOLDS
-from frontproxy.lookup.watches import DISPUTED_AGAIN, FRIEND_EVERY
 from tests.lookup.desks import (
     CLIENT,
     LISTS,
@@ -552,39 +551,3 @@ def test_status_tells_what_there_is_to_know() -> None:
             "unexpected": 0,
             "malformed": 0,
         }
-
-
-def test_strangers_without_a_vote_against_them_are_asked_about_anew_when_points_change() -> None:
-    """What a list that contradicted us has said is no more believed for being worth something else."""
-    with voting_office() as office:
-        office.ask()
-        (question,) = office.asked()
-        office.answer(list_said(question, "bl.example", "127.0.0.2", ttl=3600), list_said(question, "wl.example"))
-        for number in range(5):
-            office.later(FRIEND_EVERY)
-            office.desk.friend_came(stranger(number), office.now)
-            office.answer(list_said(office.asked()[-1], "bl.example", "127.0.0.2"))
-        assert office.desk.voting == {"wl.example"}
-        office.later(1)
-        office.desk.configure(office.dns, (dns_list("bl.example", -6.0), LISTS[1]), office.link)
-
-        assert office.desk.voting == set(ZONES)
-        assert [answer.zone for answer in office.hearsay().lists] == ["wl.example"]
-
-
-def test_while_a_list_contradicts_us_friends_are_asked_about_again_soon() -> None:
-    with voting_office() as office:
-        for number in range(5):
-            office.later(FRIEND_EVERY)
-            office.desk.friend_came(stranger(number), office.now)
-            office.answer(list_said(office.asked()[-1], "bl.example", "127.0.0.2"))
-        assert "bl.example" not in office.desk.voting
-        for number in range(5):
-            office.later(DISPUTED_AGAIN)
-            office.asked()
-            office.desk.friend_came(stranger(number), office.now)
-            office.answer(list_said(office.asked()[-1], "bl.example"))
-        office.later(60)
-        office.test_lists()
-
-        assert "bl.example" in office.desk.voting

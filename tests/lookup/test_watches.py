@@ -8,7 +8,7 @@ from frontproxy.core.address import pack
 from frontproxy.core.config_values import Dns
 from frontproxy.core.hearsay import NOTHING_HEARD
 from frontproxy.lookup.flights import FORGOTTEN_AFTER, PLACES
-from frontproxy.lookup.watches import FRIEND_EVERY
+from frontproxy.lookup.watches import DISPUTED_AGAIN, FRIEND_EVERY
 from tests.lookup.desks import (
     CLIENT,
     LISTS,
@@ -279,3 +279,38 @@ def test_what_a_list_said_before_it_got_its_vote_back_is_as_good_as_unsaid() -> 
         assert "bl.example" not in [answer.zone for answer in office.hearsay().lists]
         office.ask()
         assert "bl.example" in office.asked()[0]["zones"]
+
+
+def test_what_a_list_said_that_contradicted_us_is_no_more_believed_when_its_points_change() -> None:
+    with voting_office() as office:
+        office.ask()
+        (question,) = office.asked()
+        office.answer(list_said(question, "bl.example", "127.0.0.2", ttl=3600), list_said(question, "wl.example"))
+        for number in range(5):
+            office.later(FRIEND_EVERY)
+            office.desk.friend_came(stranger(number), office.now)
+            office.answer(list_said(office.asked()[-1], "bl.example", "127.0.0.2"))
+        assert office.desk.voting == {"wl.example"}
+        office.later(1)
+        office.desk.configure(office.dns, (dns_list("bl.example", -6.0), LISTS[1]), office.link)
+
+        assert office.desk.voting == set(ZONES)
+        assert [answer.zone for answer in office.hearsay().lists] == ["wl.example"]
+
+
+def test_while_a_list_contradicts_us_friends_are_asked_about_again_soon() -> None:
+    with voting_office() as office:
+        for number in range(5):
+            office.later(FRIEND_EVERY)
+            office.desk.friend_came(stranger(number), office.now)
+            office.answer(list_said(office.asked()[-1], "bl.example", "127.0.0.2"))
+        assert "bl.example" not in office.desk.voting
+        for number in range(5):
+            office.later(DISPUTED_AGAIN)
+            office.asked()
+            office.desk.friend_came(stranger(number), office.now)
+            office.answer(list_said(office.asked()[-1], "bl.example"))
+        office.later(60)
+        office.test_lists()
+
+        assert "bl.example" in office.desk.voting
