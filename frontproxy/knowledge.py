@@ -39,19 +39,22 @@ def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) 
     recollection = history.recollect(recalled, now=wall, forgetting=setup.forgetting)
     crowd = sides.census.of(client, now)
     reasons = recollection.reasons
+    vouched = recollection.own
     listed: tuple[str, ...] = ()
+    if lists:
+        found = evidence.from_lists(lists)
+        reasons += found
+        vouched += sum([reason.points for reason in found if reason.points > 0.0])
     if hearsay is not NOTHING_HEARD:
-        doubt = doubt_about(recollection.own, config.listen.settled)
+        doubt = doubt_about(vouched, config.listen.settled)
         reasons += _reasons_of(hearsay, sides, doubt, now)
         listed = dnslist.listed_by(hearsay.lists, config.dnslists, sides.desk.voting, doubt=doubt)
-    if lists:
-        reasons += evidence.from_lists(lists)
     if config.networks:
         reasons += evidence.from_place(place.asn, place.country, config.networks, place.fields)
     reasons += evidence.from_census(crowd.open_sessions, crowd.rate, config.points)
     if early or crowd.returned:
         reasons += evidence.from_manners(early=early, returned=crowd.returned, points=config.points)
-    if recollection.own < config.listen.settled:
+    if vouched < config.listen.settled:
         reasons += evidence.from_others(reasons, config.listen.settled)
     # Two hosts in one /64 are one client, but the name remembered is of one of them.
     name = recalled.name if heard or len(packed) == 4 else None
@@ -68,7 +71,7 @@ def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) 
         listed=listed,
         name=name.name if name else "",
         domain=name.domain if name else "",
-        own=recollection.own,
+        vouched=vouched,
     )
 
 

@@ -124,8 +124,8 @@ class Proxy:
     def look_after(self, session: Session) -> None:
         """A client that nobody asks about now: what is heard of it counts the next time, or for those who say it.
 
-        For a friend by what others taught, the DNS is asked without waiting; for one by its own past, now and then,
-        whether lists speak against such.
+        For a friend by what others taught, the DNS is asked without waiting; for one that we know ourselves, now and
+        then, whether lists speak against such.
         """
         if session.verdict.standing == "friend" and not self.pools.stressed:
             if session.verdict.is_vouched_for:

@@ -11,7 +11,7 @@ from frontproxy.core.address import pack
 from frontproxy.core.history import Keys
 from frontproxy.knowledge import gather
 from tests.fakes import PATIENCE
-from tests.houses import STRANGER, House, house, outcome
+from tests.houses import FRIEND, STRANGER, House, house, outcome
 from tests.test_control import ask, refusal
 from tests.world import LISTED, World, named
 
@@ -332,3 +332,17 @@ async def test_who_has_talked_early_once_and_behaves_since_is_forgiven(house: Ho
     assert house.knowledge(STRANGER)[1] < 1.0
     assert after < 0
     assert (await ask(house, f"score {STRANGER}"))["score"] >= 5
+
+
+@asking
+async def test_whom_the_operator_recommends_no_list_takes_its_place(house: House, world: World) -> None:
+    world.lists["bl.example"] = LISTED
+    answer = await ask(house, f"score {FRIEND} --ask")
+
+    assert (answer["score"], answer["pool"]) == (20.0, "nice")
+    world.asked.clear()
+    async with trio.open_nursery() as strangers:
+        house.knock(FRIEND, strangers)
+    assert house.smtpds["nice"].take().attributes["client_address"] == FRIEND
+    await until(lambda: house.proxy.desk.status()["in_flight"] == 0)
+    assert [question["name"] for question in world.asked] in ([], [False])  # at most whether lists list our friends

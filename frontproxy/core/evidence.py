@@ -56,8 +56,8 @@ class Evidence(NamedTuple):
     listed: tuple[str, ...] = ()
     name: str = ""
     domain: str = ""
-    own: float = 0.0
-    """Points of the client's own good record alone."""
+    vouched: float = 0.0
+    """Points of the client's own good record alone, and of the operator's lists that speak for it."""
 
     @property
     def score(self) -> float:

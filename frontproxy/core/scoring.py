@@ -53,7 +53,7 @@ def judge(evidence: Evidence, config: Config, *, pin: Pin | None, weather: Weath
         pinned=pin.network if pin else "",
         standing=standing,
         learning=_learning(evidence),
-        is_vouched_for=evidence.own >= config.listen.settled,
+        is_vouched_for=evidence.vouched >= config.listen.settled,
     )
 
 

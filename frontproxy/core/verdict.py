@@ -41,7 +41,7 @@ class Verdict(NamedTuple):
     learning: Literal["full", "forwarder", "none"] = "full"
     """How its outcomes become history: not at all for lists of kind own, relay and probe."""
     is_vouched_for: bool = False
-    """What we know of it ourselves makes it a friend, whatever others say."""
+    """What we know of it ourselves, or the operator says, makes it a friend, whatever others say."""
 
     @property
     def is_welcome(self) -> bool:

@@ -172,14 +172,14 @@ def test_a_friend_of_ours_loses_nothing_by_any_list_and_the_reason_says_so() -> 
 
     assert (blocked.points, allowed.points) == (0.0, 4.0)
     assert str(blocked.points) == "0.0"
-    assert blocked.text.endswith("; does not count, as its own history is good")
+    assert blocked.text.endswith("; does not count, as we know good of it ourselves")
 
 
 def test_half_a_doubt_halves_what_is_said_against_a_client() -> None:
     (reason,) = heard(listings(-20), doubt=0.5)
 
     assert reason.points == -10.0
-    assert reason.text.endswith("; counts 50%, as its own history is good")
+    assert reason.text.endswith("; counts 50%, as we know good of it ourselves")
 
 
 points = st.lists(st.floats(-100, 100), max_size=8)

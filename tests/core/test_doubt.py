@@ -19,9 +19,9 @@ def test_doubt_goes_as_our_own_history_vouches_for_a_client(own: float, settled:
     ("points", "doubt", "counted", "note"),
     [
         (-20.0, 1.0, -20.0, ""),
-        (-20.0, 0.5, -10.0, "; counts 50%, as its own history is good"),
-        (-20.0, 0.001, -0.02, "; counts 1%, as its own history is good"),
-        (-20.0, 0.0, 0.0, "; does not count, as its own history is good"),
+        (-20.0, 0.5, -10.0, "; counts 50%, as we know good of it ourselves"),
+        (-20.0, 0.001, -0.02, "; counts 1%, as we know good of it ourselves"),
+        (-20.0, 0.0, 0.0, "; does not count, as we know good of it ourselves"),
         (4.0, 0.0, 4.0, ""),
         (0.0, 0.5, 0.0, ""),
     ],

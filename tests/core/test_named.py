@@ -61,7 +61,7 @@ def test_a_friend_of_ours_loses_nothing_by_its_name() -> None:
     (confirmed,) = reason_of(answer("confirmed", "mx.example.com"), POINTS, doubt=0.0)
 
     assert (missing.points, confirmed.points) == (0.0, 0.5)
-    assert missing.text == "it has no name; does not count, as its own history is good"
+    assert missing.text == "it has no name; does not count, as we know good of it ourselves"
 
 
 def test_a_long_name_is_told_by_its_end() -> None:
