@@ -152,6 +152,7 @@ class House:
         old, self._proxy.setup = self._proxy.setup, setup
         self._proxy.memory.limit = setup.config.history.max_clients_remembered
         self._proxy.memory.forgetting = setup.forgetting
+        self._proxy.memory.generic = frozenset(setup.config.dns.generic)
         self._proxy.room.places = _places(listen.waiting_room, self._proxy.log)
         paths = {endpoint: str(smtpd.path) for endpoint, smtpd in smtpds.items()}
         self._proxy.pools.configure(setup.config, paths, time.monotonic())

@@ -8,7 +8,7 @@ written at that moment, or it would come back with that for ever.
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self, cast
@@ -17,6 +17,7 @@ import trio
 
 from frontproxy.core.history import ClientRecord, Keys, KnownName, Recalled, name_in_force
 from frontproxy.core.level import Forgetting, Level
+from frontproxy.core.names import is_below
 from frontproxy.core.provider import ProviderRecord
 from frontproxy.memory import repair
 from frontproxy.memory.ranking import rank
@@ -36,7 +37,7 @@ _REMEDY = "make room on the disk, or see to the trouble in brackets"
 
 
 class HistoryFile:
-    """Made by `open`; somebody must `run` it. A reload may set `limit` and `forgetting` anew at any time."""
+    """Made by `open`; somebody must `run` it. A reload may set `limit`, `forgetting` and `generic` anew at any time."""
 
     def __init__(
         self, opened: repair.Opened, *, limit: int, forgetting: Forgetting, clock: Callable[[], float], log: Log
@@ -44,6 +45,8 @@ class HistoryFile:
         self.limit = limit
         """Rows that each level may have on disk."""
         self.forgetting = forgetting
+        self.generic: Container[str] = ()
+        """Domains that the operator takes for nobody's provider; a name below one may be remembered from before."""
         self._table = opened.table
         self._clock = clock
         self._log = log
@@ -90,6 +93,8 @@ class HistoryFile:
             records = self._read(row_keys, records)
         client, network, asn = cast("tuple[ClientRecord | None, Level | None, Level | None]", records)
         name = name_in_force(client, heard, now)
+        if name and name.domain and self.generic and is_below(name.domain, self.generic):  # the operator says so now
+            name = name._replace(domain="")
         provider = self._recall_provider(keys.asn, name.domain) if name and name.domain else None
         return Recalled(keys, name, client, network, provider, asn)
 

@@ -104,3 +104,14 @@ async def test_providers_are_kept_within_the_limit_and_the_least_telling_go(tmp_
         assert history.status()["providers"] == 5
     with closing(opened(tmp_path)) as history:
         assert history.recall(keys(200), heard=named(200)).provider is not None
+
+
+async def test_a_domain_that_is_nobodys_now_makes_no_provider_any_more(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as history:
+        for number in range(4):
+            session(history, number, asn=0)
+        assert reasons(history, keys(9, asn=0), heard=named(9)) == ["provider"]
+        history.generic = {DOMAIN}
+
+        assert reasons(history, keys(9, asn=0), heard=named(9)) == []
+        assert history.recall(keys(1, asn=0), now=NOW).domain == ""
