@@ -1,7 +1,6 @@
 """The loop of the milter: its turns are taken by hand, so nothing here waits for a clock."""
 
 import contextlib
-import gc
 import os
 import select
 import socket
@@ -100,7 +99,6 @@ class Post:
 
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[Post]:
-    gc.collect()  # sockets that other tests have left to the collector would be missed later
     before = open_descriptors()
     post = Post(tmp_path)
     yield post
