@@ -34,7 +34,7 @@ def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) 
     place = setup.geo.find(text)
     hearsay = sides.desk.hearsay(packed, now)
     keys = history.Keys(client, address.network_of(packed), place.asn)
-    heard = name_in(hearsay, now, wall)
+    heard = _name_in(hearsay, now, wall)
     recalled = sides.memory.recall(keys, heard=heard, now=wall)
     recollection = history.recollect(recalled, now=wall, forgetting=setup.forgetting)
     crowd = sides.census.of(client, now)
@@ -82,11 +82,11 @@ def teach(sides: Sides, packed: bytes, wall: float, *, good: float, bad: float) 
     place = sides.setup.geo.find(address.unpack(packed))
     keys = history.Keys(address.client_of(packed), address.network_of(packed), place.asn)
     now = time.monotonic()
-    recalled = sides.memory.recall(keys, heard=name_in(sides.desk.hearsay(packed, now), now, wall))
+    recalled = sides.memory.recall(keys, heard=_name_in(sides.desk.hearsay(packed, now), now, wall))
     sides.memory.remember(history.learn(recalled, good=good, bad=bad, now=wall, forgetting=sides.setup.forgetting))
 
 
-def name_in(hearsay: Hearsay, now: float, wall: float) -> history.KnownName | None:
+def _name_in(hearsay: Hearsay, now: float, wall: float) -> history.KnownName | None:
     """The name of an address, an empty one if it has none that is confirmed; None if nothing was heard of it."""
     told = hearsay.name
     if told is None or told.state == "no answer":

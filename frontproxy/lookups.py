@@ -89,7 +89,7 @@ class Lookups:
     def troubles(self) -> Iterator[str]:
         """What an operator must know, while it lasts."""
         if self._running and (trouble := self._running.child.trouble):
-            yield f"the asking program was started again, because {trouble}; while it is away nobody is looked up"
+            yield f"the asking program: {trouble}; it is started again, and while it is away nobody is looked up"
 
     async def _run(self, asking: AskingProgram) -> None:
         with asking.link:  # closed when the program has ended for good

@@ -48,7 +48,7 @@ def arrive(
 
 
 async def observe_stranger(proxy: Proxy, chair: Chair) -> None:
-    """The stranger waits its pause; talking early ends it, hanging up ends everything. Then it is judged again."""
+    """The stranger waits its pause, or until it is settled; hanging up ends everything. Then it is judged again."""
     try:
         await _observe(proxy, chair)
     except Exception as error:  # noqa: BLE001  the guard, as above

@@ -178,7 +178,7 @@ async def test_what_was_asked_while_the_program_is_dead_waits_for_the_next_one(t
         assert status
         assert status["trouble"] == "its process ended (3)"
         assert list(house.lookups.troubles()) == [
-            "the asking program was started again, because its process ended (3); while it is away nobody is looked up"
+            "the asking program: its process ended (3); it is started again, and while it is away nobody is looked up"
         ]
 
 

@@ -11,8 +11,8 @@ Neighbourhoods and ASNs are clipped to `network_limit`, and a client's own share
 neighbour. To make that exact, a client's record keeps its share of each, and which ASN and provider they belong to.
 
 The confirmed name of a client is remembered with it. A verdict relies on it for as long as the DNS said it holds. A
-session teaches by the last name known, however old: friends are never asked for their names again, and a big sender
-whose hundred addresses are all friends must not be forgotten as a provider for that.
+session teaches by the last name known, however old: nobody asks for the name of a friend by its own record, and a big
+sender whose hundred addresses are all such friends must not be forgotten as a provider for that.
 """
 
 from typing import NamedTuple

@@ -29,6 +29,7 @@ NAME_COST: Final = 2
 SILENCE: Final = 50
 """Questions in a row without any answer that are a trouble."""
 _NOT_ASKED: Final = frozenset({"busy", "lost"})
+"""Why there was no answer when the DNS was not asked at all."""
 _COUNTED: Final = ("asked", "answers", "no_answer", "over_budget", "no_room", "unexpected")
 _POINTS: Final = {pack(point): point for point in (LISTED_POINT, UNLISTED_POINT)}
 

@@ -46,8 +46,7 @@ class Watches:
         self._settings = {settings.zone: settings for settings in lists}
         self._watches = {}
         for zone, settings in self._settings.items():
-            blames = any(reply.points < 0 for reply in settings.replies)
-            watch = self._watches[zone] = before.get(zone) or Watch(zone, now, blames=blames)
+            watch = self._watches[zone] = before.get(zone) or Watch(zone, now, blames=_blames(settings))
             if retest:
                 watch.test_soon()
         self.zones = tuple(self._watches)
@@ -124,7 +123,7 @@ class Watches:
     def _forget_friends(self, watch: Watch, now: float) -> None:
         """What it said of them was judged by other points."""
         before = watch.has_vote
-        watch.forget_friends(blames=any(reply.points < 0 for reply in self._settings[watch.zone].replies))
+        watch.forget_friends(blames=_blames(self._settings[watch.zone]))
         self._asked_about.clear()
         if watch.has_vote != before:
             self._turned(watch, now)
@@ -140,3 +139,8 @@ class Watches:
 
     def _count_votes(self) -> None:
         self.voting = frozenset([zone for zone, watch in self._watches.items() if watch.has_vote])
+
+
+def _blames(settings: DnsListSettings) -> bool:
+    """It speaks against somebody."""
+    return any(reply.points < 0 for reply in settings.replies)
