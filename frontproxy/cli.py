@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import toml
 import trio
 
 import frontproxy
 from frontproxy import app, show
 from frontproxy.core import config
 from frontproxy.core.mistakes import Mistaken
+from frontproxy.core.toml_text import dumps
 from frontproxy.doors import Address, CannotListen
 from frontproxy.local import InUseError
 from frontproxy.migrate.reading import from_postscreen
@@ -90,7 +90,7 @@ def _check(options: argparse.Namespace) -> int:
     for warning in setup.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if options.print:
-        print(toml.dumps(_effective(setup)), end="")
+        print(dumps(_effective(setup)), end="")
     else:
         print(f"{setup.path}: no mistakes")
     return EX_OK

@@ -62,7 +62,7 @@ def _flat(table: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _field(path_: str) -> str:
-    if all(text(path_).split(".")) and len(path_) <= _LONGEST_FIELD:
+    if all(text(path_).split(".")) and len(path_) <= _LONGEST_FIELD and "\\" not in path_:
         return path_
     raise Wrong(("this is not the path of a field", 'write the names on the way, such as "traits.user_type"'))
 

@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import toml
-
 from frontproxy.core.address import AddressError, pack, unpack
 from frontproxy.core.mistakes import Mistake, Mistaken
+from frontproxy.core.toml_text import dumps
 
 TEXT_LIMIT = 200
 """Characters that the reason of a pin may have."""
@@ -125,7 +124,7 @@ class Pins:
 
     def _write(self, pins: dict[_Prefix, Pin]) -> None:
         entries = [{name: value for name, value in asdict(pin).items() if value is not None} for pin in pins.values()]
-        _write_whole(self._path, _HEADING + toml.dumps({"pin": entries}))
+        _write_whole(self._path, _HEADING + dumps({"pin": entries}))
         self._adopt(pins)
 
 

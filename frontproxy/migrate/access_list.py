@@ -7,9 +7,10 @@ from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Final
 
+from frontproxy.core.toml_text import quoted
 from frontproxy.migrate.first_match import Action, IpNetwork, Rule, first_matches
 from frontproxy.migrate.main_cf import BLANKS, logical_lines, words_of
-from frontproxy.migrate.page import Page, quoted
+from frontproxy.migrate.page import Page
 from frontproxy.migrate.parameters import Parameters
 
 ReadTable = Callable[[Path], str]

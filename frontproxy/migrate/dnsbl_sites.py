@@ -10,8 +10,9 @@ from typing import Final
 from frontproxy.core.config_values import Listen
 from frontproxy.core.dnslist import PatternError, parse_pattern
 from frontproxy.core.scoring import FOE_AT
+from frontproxy.core.toml_text import quoted
 from frontproxy.migrate.main_cf import words_of
-from frontproxy.migrate.page import Page, is_accepted, quoted
+from frontproxy.migrate.page import Page, is_accepted
 from frontproxy.migrate.reply_boxes import ANY_LISTING, Box, FilterError, meet, parse_filter, pattern_text, weights_of
 
 _SITE: Final = re.compile(r"([^=*]+)(?:=([^=*]+))?(?:\*([+-]?[0-9]{1,9}))?")

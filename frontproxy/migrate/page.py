@@ -1,6 +1,5 @@
 """The page that is printed: pieces of config.toml under comments, and a remark for all that has no counterpart."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import wrap
@@ -60,11 +59,6 @@ class Page:
             return text
         self.remark(name, f"it is none of {', '.join(ACTIONS)}", "ignore is taken for it")
         return "ignore"
-
-
-def quoted(text: str) -> str:
-    """A TOML string."""
-    return json.dumps(text)
 
 
 def is_accepted(piece: str) -> bool:

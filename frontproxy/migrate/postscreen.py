@@ -6,11 +6,12 @@ from typing import Final
 
 from frontproxy.core.config_values import Points
 from frontproxy.core.durations import duration_text, parse_duration
+from frontproxy.core.toml_text import quoted
 from frontproxy.migrate.access_list import ReadTable, add_lists
 from frontproxy.migrate.dnsbl_sites import add_dnslists
 from frontproxy.migrate.main_cf import parse_main_cf
 from frontproxy.migrate.no_counterpart import untranslated
-from frontproxy.migrate.page import Page, is_accepted, quoted
+from frontproxy.migrate.page import Page, is_accepted
 from frontproxy.migrate.parameters import Parameters
 
 _TIME: Final = re.compile(r"([0-9]{1,9})([smhdw]?)")

@@ -4,7 +4,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import toml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +28,7 @@ from frontproxy.core.config import (
 )
 from frontproxy.core.reply_pattern import parse_pattern
 from frontproxy.core.rules import compile_rule
+from frontproxy.core.toml_text import dumps
 
 FOLDER = Path("/etc/frontproxy")
 
@@ -51,7 +51,7 @@ def test_where_a_milter_listens_is_printed_as_it_was_written() -> None:
 
 
 def _read_again(config: Config) -> Config:
-    checked = parse(toml.dumps(effective(config)), file_name="printed", folder=FOLDER)
+    checked = parse(dumps(effective(config)), file_name="printed", folder=FOLDER)
     assert checked.mistakes == []
     return checked.config
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from frontproxy.core.toml_text import quoted
 from frontproxy.migrate.main_cf import Setting
-from frontproxy.migrate.page import Page, is_accepted, quoted
+from frontproxy.migrate.page import Page, is_accepted
 from frontproxy.migrate.parameters import Parameters
 from tests.migrate.pages import config_of
 
