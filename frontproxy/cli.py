@@ -4,7 +4,6 @@ import argparse
 import errno
 import io
 import json
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import trio
 
 import frontproxy
 from frontproxy import app, show
+from frontproxy.admin_client import AdminClient, ClosedWithoutAnswer
 from frontproxy.core import config
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.core.toml_text import dumps
@@ -30,7 +30,6 @@ EX_OSERR = 71
 EX_NOPERM = 77
 EX_CONFIG = 78
 DEFAULT_FILES = (Path("config.toml"), Path("/etc/frontproxy/config.toml"))
-_ANSWER_WITHIN = 60.0
 
 
 class Failed(Exception):
@@ -144,28 +143,18 @@ class _AdminSocket:
 
 
 def _converse(admin: _AdminSocket, requests: Sequence[str]) -> list[dict[str, Any]]:
-    path = admin.path
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_ANSWER_WITHIN)
-            connection.connect(str(path))
-            with connection.makefile("rw", encoding="utf-8", errors="backslashreplace") as stream:
-                answers = []
-                for request in requests:
-                    stream.write(" ".join(request.split()) + "\n")  # a request is one line, whatever its words hold
-                    stream.flush()
-                    line = stream.readline()
-                    if not line:
-                        raise Failed(EX_UNAVAILABLE, f"{path}: closed without an answer; may you use this socket?")
-                    answers.append(json.loads(line))
-                return answers
+        with AdminClient(admin.path) as client:
+            return [client.ask(request) for request in requests]
     except PermissionError:
-        raise Failed(EX_NOPERM, f"{path}: you may not use this socket; be root or in admin.group") from None
+        raise Failed(EX_NOPERM, f"{admin.path}: you may not use this socket; be root or in admin.group") from None
+    except ClosedWithoutAnswer:
+        raise Failed(EX_UNAVAILABLE, f"{admin.path}: closed without an answer; may you use this socket?") from None
     except OSError as error:
         why = error.strerror or error
         remedy = "is it running? with another file, name that with -c"
         raise Failed(
-            EX_UNAVAILABLE, f"frontproxy does not answer at {path} ({admin.source}): {why}; {remedy}"
+            EX_UNAVAILABLE, f"frontproxy does not answer at {admin.path} ({admin.source}): {why}; {remedy}"
         ) from None
 
 

@@ -137,7 +137,7 @@ def test_a_socket_that_one_may_not_use_exits_77(
 def test_a_proxy_that_hangs_up_or_says_nothing_exits_69(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: bytes | None, told: str
 ) -> None:
-    monkeypatch.setattr(cli, "_ANSWER_WITHIN", 0.05)
+    monkeypatch.setattr(admin_client, "ANSWER_WITHIN", 0.05)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         door.settimeout(PATIENCE)
         door.bind(str(tmp_path / "admin.sock"))
