@@ -17,7 +17,7 @@ import pytest
 import trio
 
 import frontproxy
-from frontproxy import app, cli
+from frontproxy import admin_client, app, cli
 from frontproxy.admin import AdminSocket
 from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.doors import Address
