@@ -68,12 +68,27 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyService:
+    """`[learn.policy]`, or `policy = "ADDRESS:PORT"` in `[learn]`."""
+
+    address: TcpAddress | Path
+    """Where the mail server connects to."""
+    classes: tuple[tuple[str, str], ...] = ()
+    """What is answered by route: a pool's name, or that with `.stress`, and an action of access(5) such as the name of
+    a restriction class. DUNNO where nothing is named."""
+
+
+@dataclass(frozen=True, slots=True)
 class Learn:
     """`[learn]`: where outcomes come from."""
 
     report: Path = Path("var/report.sock")
     milter: TcpAddress | Path | None = None
     """Where the passive milter listens for Postfix; None for no milter."""
+    maillog: Path | None = None
+    """The mail server's log, followed as it grows; a file or a FIFO. None for no log."""
+    policy: PolicyService | None = None
+    """Where the mail server asks what to do with a client; None for no policy service."""
     foreign: bool = False
     """Learn from sessions that we did not hand over."""
 

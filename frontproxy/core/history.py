@@ -100,6 +100,21 @@ class Recalled(NamedTuple):
         return self.name.domain if self.name else ""
 
 
+class Lesson(NamedTuple):
+    """What one session taught: all that is needed to take it back (`unlearn`)."""
+
+    t: float
+    """When it was learned, in seconds since 1970."""
+    keys: Keys
+    domain: str
+    """Of the provider it taught; empty if none."""
+    good: float
+    """Units counted, after the daily limit; below 0 if good was taken back."""
+    bad: float
+    weight: float
+    """Share of the units that its neighbourhoods were taught, before the limit of a share."""
+
+
 class Recollection(NamedTuple):
     """What history says about a client. The points are the sum of the reasons."""
 

@@ -1,7 +1,7 @@
 """What a feed program is told when it is started."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from frontproxy.lifeline import BadOrders, read_line
@@ -13,15 +13,31 @@ class Orders:
 
     report: Path
     """The report socket."""
+    admin: Path | None = None
+    """The admin socket, for a feed that answers questions about clients."""
+    file: Path | None = None
+    """The log that is followed."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """Answers of the policy service, see `core.config_values.PolicyService`."""
 
     def line(self) -> bytes:
-        """As it is written to a feed program."""
-        return json.dumps({"report": str(self.report)}).encode() + b"\n"
+        """As it is written to a feed program; what it does not need is left out."""
+        said = {"report": self.report, "admin": self.admin, "file": self.file}
+        values: dict[str, object] = {key: str(path) for key, path in said.items() if path is not None}
+        if self.classes:
+            values["classes"] = self.classes
+        return json.dumps(values).encode() + b"\n"
 
 
 def read_orders(descriptor: int) -> Orders:
     """Read the first line. Raises BadOrders, OSError."""
-    match read_line(descriptor):
+    values = read_line(descriptor)
+    match values:
         case {"report": str(report)} if report:
-            return Orders(Path(report))
+            return Orders(Path(report), _path(values, "admin"), _path(values, "file"), values.get("classes", {}))
     raise BadOrders('"report", the path of the report socket, is missing')
+
+
+def _path(values: dict[str, object], key: str) -> Path | None:
+    value = values.get(key)
+    return Path(str(value)) if value else None
