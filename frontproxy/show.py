@@ -6,44 +6,59 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from frontproxy.doors import Address, address_text
 from frontproxy.prometheus import metrics
 from frontproxy.setup import Setup
+from frontproxy.terminal import (
+    bar,
+    escaped,
+    gauge,
+    long_time,
+    new_table,
+    on_or_off,
+    plain,
+    points_text,
+    short_time,
+    show,
+    until_text,
+)
 
 Answer = dict[str, Any]
-_BAR = 10
 
 
 def score(answer: Answer, _options: Namespace) -> None:
     """The verdict: each reason with its points and a bar, then the sum and where that leads."""
-    table = _table("evidence", "points", "", "what we know")
+    table = new_table("evidence", "points", "", "what we know", numeric={"points"})
     for reason in answer["reasons"]:
-        table.add_row(_plain(reason["name"]), _points(reason["points"]), _bar(reason["points"]), _plain(reason["text"]))
+        table.add_row(
+            plain(reason["name"]), points_text(reason["points"]), bar(reason["points"]), plain(reason["text"])
+        )
     if not answer["reasons"]:
-        table.add_row("nothing", _points(0), "", "never seen, on no list: a stranger")
+        table.add_row("nothing", points_text(0), "", "never seen, on no list: a stranger")
     table.add_section()
-    table.add_row(Text("score", "bold"), _points(answer["score"]), _bar(answer["score"]), Text(_fate(answer), "bold"))
-    table.title = _plain(answer["client"])
-    _print(table)
+    table.add_row(
+        Text("score", "bold"), points_text(answer["score"]), bar(answer["score"]), Text(_fate(answer), "bold")
+    )
+    table.title = plain(answer["client"])
+    show(table)
     if answer["dnslists"] or answer["name"]:
-        _print(_hearsay(answer))
+        show(_hearsay(answer))
 
 
 def _hearsay(answer: Answer) -> Table:
     """What the DNS has told: every list and the name, how old that is, and what it is worth."""
-    table = _table("asked", "said", "age", "holds", "points", "")
+    table = new_table("asked", "said", "age", "holds", "points", "", numeric={"age", "holds", "points"})
     for told in answer["dnslists"]:
         said = f"{told['said']}: {', '.join(told['codes'])}" if told["codes"] else told["said"]
         why = f"{'' if told['vote'] else 'no vote: '}{told['why']}" if told["why"] else ""
-        table.add_row(_plain(told["zone"]), _plain(said), *_times(told), _points(told["points"]), _plain(why))
+        table.add_row(plain(told["zone"]), plain(said), *_times(told), points_text(told["points"]), plain(why))
     if name := answer["name"]:
         said = " ".join(filter(None, (name["said"], name["name"], "(like an access line's)" if name["access"] else "")))
         why = name["why"] or (f"of {name['domain']}" if name["domain"] else "")
-        table.add_row("its name", _plain(said), *_times(name), _points(name["points"]), _plain(why))
+        table.add_row("its name", plain(said), *_times(name), points_text(name["points"]), plain(why))
     return table
 
 
@@ -51,68 +66,70 @@ def _times(told: Answer) -> tuple[str, str]:
     """How old an answer is, and how long it still holds."""
     if told["age"] is None:
         return "", ""
-    return _short(told["age"]), _short(told["holds"])
+    return short_time(told["age"]), short_time(told["holds"])
 
 
 def _fate(answer: Answer) -> str:
     way = f"goes to pool {answer['pool']}" if answer["pool"] else f"is told: {answer['reply']}"
     if answer["pinned"]:
-        return _escaped(f"{way} (pinned by {answer['pinned']})")
+        return escaped(f"{way} (pinned by {answer['pinned']})")
     if "would" in answer:
-        return _escaped(f"{way} (observing; the rules say: {answer['would']})")
-    return _escaped(f"{way} {'at once' if answer['settled'] else 'after a pause'}")
+        return escaped(f"{way} (observing; the rules say: {answer['would']})")
+    return escaped(f"{way} {'at once' if answer['settled'] else 'after a pause'}")
 
 
 def refused(answer: Answer) -> None:
     """Why a request was refused, for those who read standard error."""
     for text in (f"frontproxy: {answer['error']}", *answer.get("mistakes", [])):
-        print(_escaped(text), file=sys.stderr)  # noqa: T201  one line each, however wide the terminal is
+        print(escaped(text), file=sys.stderr)  # noqa: T201  one line each, however wide the terminal is
 
 
 def clients(answer: Answer, _options: Namespace) -> None:
     """Who is known: three short tables."""
     for order in ("best", "worst", "busiest"):
-        table = _table("client", "points", "", "good", "bad", "last seen", title=order)
+        table = new_table(
+            "client", "points", "", "good", "bad", "last seen", title=order, numeric={"points", "good", "bad"}
+        )
         for row in answer[order]:
             points = row["points"]
             seen = datetime.fromtimestamp(row["last_seen"], UTC).strftime("%Y-%m-%d %H:%M")
             table.add_row(
-                _plain(row["client"]), _points(points), _bar(points), f"{row['good']:.1f}", f"{row['bad']:.1f}", seen
+                plain(row["client"]), points_text(points), bar(points), f"{row['good']:.1f}", f"{row['bad']:.1f}", seen
             )
-        _print(table if answer[order] else Text(f"{order}: nobody yet"))
+        show(table if answer[order] else Text(f"{order}: nobody yet"))
 
 
 def pins(answer: Answer, _options: Namespace) -> None:
     """All pins."""
-    table = _table("network", "pool", "until", "because")
+    table = new_table("network", "pool", "until", "because")
     for pin in answer["pins"]:
-        table.add_row(_plain(pin["network"]), _plain(pin["pool"]), _until(pin["until"]), _plain(pin["because"]))
-    _print(table if answer["pins"] else Text("nobody is pinned"))
+        table.add_row(plain(pin["network"]), plain(pin["pool"]), until_text(pin["until"]), plain(pin["because"]))
+    show(table if answer["pins"] else Text("nobody is pinned"))
 
 
 def pinned(answer: Answer, _options: Namespace) -> None:
     """What was pinned."""
-    _print(_plain(f"{answer['network']} goes to {answer['pool']}, {_until(answer['until'])}"))
+    show(plain(f"{answer['network']} goes to {answer['pool']}, {until_text(answer['until'])}"))
 
 
 def stress(answer: Answer, _options: Namespace) -> None:
     """The stress of each pool."""
-    table = _table("pool", "stress", "held")
+    table = new_table("pool", "stress", "held")
     for pool in answer["pools"]:
-        table.add_row(_plain(pool["name"]), _yes(pool["stress"]), _plain(pool["held"]))
-    _print(table)
+        table.add_row(plain(pool["name"]), on_or_off(pool["stress"]), plain(pool["held"]))
+    show(table)
 
 
 def reloaded(answer: Answer, _options: Namespace) -> None:
     """A reload that worked, with its remarks."""
-    _print(Text("reloaded"))
+    show(Text("reloaded"))
     for remark in answer["remarks"]:
-        _print(Text(_escaped(remark)))
+        show(Text(escaped(remark)))
 
 
 def done(answer: Answer, _options: Namespace) -> None:
     """The fields of a plain answer."""
-    _print(Text(", ".join(f"{name}: {_escaped(str(value))}" for name, value in answer.items() if name != "ok")))
+    show(Text(", ".join(f"{name}: {escaped(str(value))}" for name, value in answer.items() if name != "ok")))
 
 
 def status(answer: Answer, options: Namespace) -> None:
@@ -120,23 +137,27 @@ def status(answer: Answer, options: Namespace) -> None:
     if options.prometheus:
         print(metrics(answer))  # noqa: T201  a text format, not a picture
         return
-    heading = f"frontproxy {answer['version']}, mode {answer['mode']}, up {_span(answer['uptime'])}"
-    _print(Text(_escaped(heading), "bold"))
-    table = _table("pool", "places taken", "waiting", "longest wait", "handover", "stress", "backends")
+    heading = f"frontproxy {answer['version']}, mode {answer['mode']}, up {long_time(answer['uptime'])}"
+    show(Text(escaped(heading), "bold"))
+    table = new_table(
+        *("pool", "places taken", "waiting", "longest wait", "handover", "stress", "backends"),
+        numeric={"waiting", "longest wait", "handover"},
+        whole={"places taken"},
+    )
     for pool in answer["pools"]:
         table.add_row(
-            _plain(pool["name"]),
-            f"{pool['taken']}/{pool['places']} {_gauge(pool['taken'], pool['places'])}",
+            plain(pool["name"]),
+            f"{pool['taken']}/{pool['places']} {gauge(pool['taken'], pool['places'])}",
             str(pool["waiting"]),
             f"{pool['longest_wait']:.1f} s",
             f"{pool['handover_time'] * 1000:.0f} ms",
-            _yes(pool["stress"]),
-            _plain(", ".join(_backend(backend) for backend in pool["backends"])),
+            on_or_off(pool["stress"]),
+            plain(", ".join(_backend(backend) for backend in pool["backends"])),
         )
-    _print(table)
+    show(table)
     room, feeds, history = answer["waiting_room"], answer["feeds"], answer["history"]
     facts = {
-        "waiting room": f"{room['waiting']}/{room['places']} {_gauge(room['waiting'], room['places'])}",
+        "waiting room": f"{room['waiting']}/{room['places']} {gauge(room['waiting'], room['places'])}",
         "places": _counted(answer["places"]),
         "feeds": f"{feeds['connected']} connected, {feeds['lines']} outcomes, {feeds['bad_lines']} bad lines"
         + "".join(f"; {feed['name']}: {feed['trouble'] or 'runs'}" for feed in feeds["programs"]),
@@ -149,14 +170,14 @@ def status(answer: Answer, options: Namespace) -> None:
     }
     grid = Table.grid(padding=(0, 2))
     for name, text in facts.items():
-        grid.add_row(Text(name, "bold"), _plain(text))
-    _print(grid)
+        grid.add_row(Text(name, "bold"), plain(text))
+    show(grid)
     if answer["dns"]["lists"]:
-        _print(_dnslists(answer["dns"]["lists"]))
+        show(_dnslists(answer["dns"]["lists"]))
     for alarm in answer["alarms"]:
-        _print(Text(_escaped(f"ALARM: {alarm}"), "bold red"))
+        show(Text(escaped(f"ALARM: {alarm}"), "bold red"))
     for warning in answer["warnings"]:
-        _print(Text(_escaped(f"warning: {warning}"), "yellow"))
+        show(Text(escaped(f"warning: {warning}"), "yellow"))
 
 
 def _database(told: Answer) -> str:
@@ -182,13 +203,13 @@ def _asked(dns: Answer) -> str:
 
 def _dnslists(lists: list[Answer]) -> Table:
     """Whether each DNS list is believed."""
-    table = _table("DNS list", "vote", "asked", "listed", "no answer", "friends listed", "tested", "")
+    table = new_table("DNS list", "vote", "asked", "listed", "no answer", "friends listed", "tested", "")
     for told in lists:
         listed, friends = told["friends"]
-        tested = "" if told["tested"] is None else f"{_short(told['tested'])} ago"
+        tested = "" if told["tested"] is None else f"{short_time(told['tested'])} ago"
         numbers = [str(told[key]) for key in ("asked", "listed", "no_answer")]
         vote = Text("yes") if told["vote"] else Text("no", "red")
-        table.add_row(_plain(told["zone"]), vote, *numbers, f"{listed} of {friends}", tested, _plain(told["why"] or ""))
+        table.add_row(plain(told["zone"]), vote, *numbers, f"{listed} of {friends}", tested, plain(told["why"] or ""))
     return table
 
 
@@ -206,7 +227,7 @@ def greeting(setup: Setup, addresses: list[Address], program: str) -> str:
             f"try it        python3 -c \"import smtplib; smtplib.SMTP('{host}', {port}).sendmail({mail})\"",
             f"then          {program} score {host}  (a stranger waits {config.listen.pause:g} s for its greeting)",
         ]
-    return "\n".join(map(_escaped, lines))
+    return "\n".join(map(escaped, lines))
 
 
 def _backend(backend: Answer) -> str:
@@ -222,66 +243,3 @@ def _counted(places: Answer) -> str:
     lost = f"; {places['notices_lost']} times too many notices at once" if places["notices_lost"] else ""
     unseen = f"; {places['unseen']} sessions out of its sight" if places["unseen"] else ""
     return f"counted exactly, by the kernel's notices ({places['watched']} watched{lost}{unseen})"
-
-
-def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        numeric = column in {"points", "good", "bad", "waiting", "longest wait", "handover", "age", "holds"}
-        whole = column == "places taken"
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
-    return table
-
-
-def _print(renderable: Table | Text) -> None:
-    Console(highlight=False, markup=False).print(renderable)
-
-
-def _plain(text: str) -> Text:
-    return Text(_escaped(text))
-
-
-def _escaped(text: str) -> str:
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-
-
-def _points(points: float) -> Text:
-    return Text(f"{points:+.1f}", _colour(points))
-
-
-def _bar(points: float) -> Text:
-    """Ten blocks are thirty points."""
-    return Text("█" * min(round(abs(points) / 3 + 0.49) if points else 0, _BAR), _colour(points))
-
-
-def _colour(points: float) -> str:
-    if points > 0:
-        return "green"
-    return "red" if points < 0 else ""
-
-
-def _gauge(value: int, limit: int) -> str:
-    full = min(round(_BAR * value / limit) if limit else 0, _BAR)
-    return "▮" * full + "▯" * (_BAR - full)
-
-
-def _yes(state: bool) -> Text:
-    return Text("on", "red") if state else Text("off")
-
-
-def _until(until: float | None) -> str:
-    return "for good" if until is None else datetime.fromtimestamp(until, UTC).strftime("until %Y-%m-%d %H:%M UTC")
-
-
-def _short(seconds: float) -> str:
-    """A time in its largest unit: 12s, 34m, 5h."""
-    for length, unit in ((3600, "h"), (60, "m")):
-        if seconds >= length:
-            return f"{seconds / length:.0f}{unit}"
-    return f"{max(seconds, 0):.0f}s"
-
-
-def _span(seconds: float) -> str:
-    days, rest = divmod(int(seconds), 86400)
-    hours, rest = divmod(rest, 3600)
-    return f"{days}d {hours:02}:{rest // 60:02}:{rest % 60:02}"
