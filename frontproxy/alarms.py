@@ -12,7 +12,7 @@ PATIENCE = 5.0
 SILENCE = 120.0
 """Seconds in which a busy backend should have told an outcome."""
 UNHEARD = 20
-"""Sessions that end without an outcome while a milter should tell of them."""
+"""Sessions that end without an outcome while a feed should tell of them."""
 CLOCK_ERROR = 60.0
 
 
@@ -67,9 +67,10 @@ class Alarms:
                 if is_busy and silent_for > SILENCE:
                     yield f"pool {pool.name}: {backend.name} holds places and tells no outcomes; restart it"
         if (unheard := self._unheard(now)) >= UNHEARD:
-            yield f"no outcome was heard of the last {unheard} sessions; is our milter the last in smtpd_milters?"
+            yield f"no outcome was heard of the last {unheard} sessions; {' '.join(self._advice())}"
         yield from self._troubles()
         yield from self._proxy.memory.current_troubles()
+        yield from self._proxy.journal.troubles()
         if abs(self._proxy.clock.error()) > CLOCK_ERROR:
             yield "the system's clock was set by more than a minute; ours follows slowly"
 
@@ -79,16 +80,27 @@ class Alarms:
         yield from config.listen.pass_sockets
         if isinstance(config.learn.milter, Path):
             yield config.learn.milter
+        if config.learn.policy and isinstance(config.learn.policy.address, Path):
+            yield config.learn.policy.address
 
     def _unheard(self, now: float) -> int:
-        """Sessions that have ended since the milter, which should tell of them, was heard for the last time."""
+        """Sessions that have ended since a feed that should tell of each was heard for the last time."""
         ended = self._proxy.counters["ended"]
-        if self._feeds.lines != self._lines or not self._proxy.setup.config.learn.milter:
+        if self._feeds.lines != self._lines or not any(self._advice()):
             self._lines, self._ended_then, self._heard_then = self._feeds.lines, ended, now
         return ended - self._ended_then if now - self._heard_then > SILENCE else 0
 
+    def _advice(self) -> Iterator[str]:
+        """Where to look when feeds that see every session tell nothing. (The policy service sees only some.)"""
+        learn = self._proxy.setup.config.learn
+        if learn.milter:
+            yield "is our milter the last in smtpd_milters?"
+        if learn.maillog:
+            yield f"does the mail server log to {learn.maillog}?"
+
     def _should_hear(self) -> bool:
         """Somebody whom we have started tells outcomes."""
-        if self._proxy.setup.config.learn.milter:
+        learn = self._proxy.setup.config.learn
+        if learn.milter or learn.maillog or learn.policy:
             return True
         return any(backend.reports for pool in self._proxy.pools for backend in pool.backends)

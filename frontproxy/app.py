@@ -16,17 +16,23 @@ from frontproxy.handover.held import HeldSockets
 from frontproxy.house import House, LocalSockets, Supervisor
 from frontproxy.local import bind_local, kept_out, may_give, remove_local
 from frontproxy.log import Log
+from frontproxy.memory.journal import Journal
+from frontproxy.memory.journal_table import journal_path
+from frontproxy.memory.lock import InUse
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.proxy import Proxy
 from frontproxy.setup import Setup, load
+
+PATIENCE = 15.0
+"""Seconds for which another program may still have the history."""
 
 
 async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> None:
     """Run frontproxy with the configuration at `path` until it is told to end; `ready` is told when it serves.
 
     Raises Mistaken for a configuration that cannot be used (CannotListen for an address), InUseError when another
-    frontproxy holds the sockets, OSError when they cannot be made.
+    frontproxy holds the sockets, OSError when they cannot be made, InUse when another has the history.
     """
     with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM, signal.SIGINT) as signals, ExitStack() as undo:
         supervisor = _supervisor(undo)
@@ -41,13 +47,15 @@ async def serve(path: Path, ready: Callable[[Setup, list[Address]], None]) -> No
             sockets.append(bind_local(local, mode=0o660, group=group))
             undo.callback(remove_local, local, sockets[-1])
         pins = Pins.load(config.history.file.parent / "pins.toml")
-        memory = await trio.to_thread.run_sync(_open_history, setup, log, clock)
+        memory = await _history(setup, log, clock)
         undo.callback(memory.close)
+        journal = await trio.to_thread.run_sync(_open_journal, setup, log, clock)
+        undo.callback(journal.close)
         held = HeldSockets.open()
         undo.callback(held.close)
         for warning in _warnings(setup, supervisor, held):
             log("configuration", state="warning", text=warning)
-        proxy = Proxy(setup, memory, pins, log, clock, held)
+        proxy = Proxy(setup, memory, pins, log, clock, held, journal)
         undo.callback(proxy.farewell.close)
         undo.callback(proxy.pools.close)
         house = House(setup, proxy, supervisor)
@@ -83,6 +91,22 @@ def _warnings(setup: Setup, supervisor: Supervisor, held: HeldSockets) -> list[s
 def _seconds_since_boot() -> float:
     """Monotonic, and unlike `time.monotonic` it goes on while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _open_journal(setup: Setup, log: Log, clock: AnchoredClock) -> Journal:
+    return Journal.open(journal_path(setup.config.history.file), log=log, clock=clock.now)
+
+
+async def _history(setup: Setup, log: Log, clock: AnchoredClock) -> HistoryFile:
+    """The history, opened. `frontproxy learn` lets go of it as soon as it sees us. Raises InUse if nobody does."""
+    patience = trio.current_time() + PATIENCE
+    while True:
+        try:
+            return await trio.to_thread.run_sync(_open_history, setup, log, clock)
+        except InUse:
+            if trio.current_time() > patience:
+                raise
+        await trio.sleep(0.1)
 
 
 def _open_history(setup: Setup, log: Log, clock: AnchoredClock) -> HistoryFile:

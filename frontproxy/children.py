@@ -1,8 +1,8 @@
 """Supervised programs: started, watched, started again.
 
-We keep the listening socket, so who comes while a child is dead waits for the next one. The child's standard input is
-its lifeline: the first line says how to work, and end-of-file says that nobody wants it any more. Its standard error
-goes into our log.
+We keep the listening socket, so who comes while a child is dead waits for the next one; a child that nobody connects to
+has none. The child's standard input is its lifeline: the first line says how to work, and end-of-file says that nobody
+wants it any more. Its standard error goes into our log.
 """
 
 import contextlib
@@ -25,7 +25,8 @@ LONGEST_PAUSE = 30.0
 SOUND_AFTER = 60.0
 """Seconds a child must live for its next pause to be the shortest again, and for its last death to be forgotten."""
 ALIVE = "event=alive"
-"""How the lines begin by which a child says that it lives; they do not go into the log."""
+"""How the lines begin by which a child says that it lives; they do not go into the log. `trouble=` in them says what
+keeps it from its work."""
 LAST_WORDS = 0.1
 """Seconds after a child's end in which the outcomes it sent last may still arrive."""
 LINE_LIMIT = 16 * 1024
@@ -53,18 +54,19 @@ class Program:
 
 
 class Child:
-    """One program at a door of its own, and the process that serves there now."""
+    """One program, at a door of its own if it has one, and the process that works now."""
 
-    def __init__(self, program: Program, door: socket, path: Path | None = None) -> None:
+    def __init__(self, program: Program, door: socket | None = None, path: Path | None = None) -> None:
         """Takes over the listening socket `door`, and its file at `path` if it has one."""
         self.program = program
         self._door = door
         self._path = path
-        self._place = str(path or door.getsockname())
+        self._place = str(path or (door.getsockname() if door else ""))
         self._process: trio.Process | None = None
         self._began = 0.0
         self._hangs = False
         self._last_end = ""
+        self._says_trouble = ""
         self._retired = trio.Event()
         self.is_ready = False
         """A process has said that it serves."""
@@ -89,6 +91,11 @@ class Child:
         if self._process and trio.current_time() - self._began > SOUND_AFTER:
             return ""
         return self._last_end
+
+    @property
+    def complaint(self) -> str:
+        """What keeps the process that works now from its work, as it says itself; empty if nothing does."""
+        return self._says_trouble if self._process else ""
 
     async def run(self, log: Callable[..., None], died: Died, raw: Callable[[str], None]) -> None:
         """Keep one process serving until `retire` or `drain`; `died` is told the door each time one ends."""
@@ -129,12 +136,21 @@ class Child:
         """Close the door of one that never ran."""
         self._stop_wanting()
 
+    def successor(self, program: Program) -> "Child":
+        """One for the same door, not yet started; `make_way` then lets it have the door for good."""
+        return Child(program, self._door and self._door.dup())
+
+    async def make_way(self, successor: "Child") -> None:
+        """Retire, and leave the door open and its file in place for a successor."""
+        successor._path, self._path = self._path, None
+        await self.retire()
+
     def _stop_wanting(self) -> None:
         self._retired.set()
         self._close_door()
 
     def _close_door(self) -> None:
-        if self._door.fileno() < 0:  # closed already; at its path another may stand by now
+        if self._door is None or self._door.fileno() < 0:  # closed already; at its path another may stand by now
             return
         if self._path is None:
             self._door.close()
@@ -163,27 +179,34 @@ class Child:
             self.is_ready = True
             self.begun.set()
         if text.startswith(ALIVE):
+            self._says_trouble = _unquoted(text.partition(" trouble=")[2])
             return
         if text.startswith("event=") and text.isascii() and text.isprintable():
             raw(text)
         elif text:
             log(self.program.kind, state="says", name=self.name, text=text)
 
+    async def _open_process(self) -> trio.Process:
+        """Raises OSError."""
+        with contextlib.ExitStack() as stack:
+            # Ours may be closed while the process is being started.
+            doors = [stack.enter_context(self._door.dup()).fileno()] if self._door else []
+            return await trio.lowlevel.open_process(
+                [*self.program.command, *map(str, doors)],
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=doors,
+                env=self.program.environment,
+                process_group=0,  # what a terminal sends to the group of its job is for us to obey
+            )
+
     async def _run_once(self, log: Callable[..., None], raw: Callable[[str], None]) -> int | str:
         """Start a process, serve as its lifeline until it ends; its exit code, or why it could not be started."""
         try:
-            with self._door.dup() as door:  # ours may be closed while the process is being started
-                process = await trio.lowlevel.open_process(
-                    [*self.program.command, str(door.fileno())],
-                    stdin=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    pass_fds=[door.fileno()],
-                    env=self.program.environment,
-                    process_group=0,  # what a terminal sends to the group of its job is for us to obey
-                )
+            process = await self._open_process()
         except OSError as error:
             return error.strerror or "cannot be started"
-        self._process, self._hangs = process, False
+        self._process, self._hangs, self._says_trouble = process, False, ""
         log(self.program.kind, state="started", name=self.name, pid=process.pid)
         try:
             async with trio.open_nursery() as nursery:
@@ -221,6 +244,13 @@ class Smtpd(Child):
         self.settings = settings
         door = bind_local(self.path, mode=0o600, backlog=BACKLOG)
         super().__init__(Program("smtpd", name, [*command, "--handover-fd"], environment, settings), door, self.path)
+
+
+def _unquoted(value: str) -> str:
+    """A value of a log line that a child wrote, as it was before it was quoted."""
+    if not value.startswith('"'):
+        return value
+    return value.removeprefix('"').removesuffix('"').encode("ascii", "replace").decode("unicode_escape", "replace")
 
 
 def _pipe(pipe: P | None) -> P:

@@ -19,8 +19,11 @@ from frontproxy.core import config
 from frontproxy.core.mistakes import Mistaken
 from frontproxy.core.toml_text import dumps
 from frontproxy.doors import Address, CannotListen
+from frontproxy.hindsight.command import run as learn_logs
 from frontproxy.local import InUseError
+from frontproxy.memory.lock import InUse
 from frontproxy.migrate.reading import from_postscreen
+from frontproxy.preview.command import run as preview
 from frontproxy.setup import Setup, load, read
 
 EX_OK = 0
@@ -68,6 +71,8 @@ def _run(options: argparse.Namespace) -> int:
         trio.run(app.serve, _file(options), _greet)
     except InUseError as error:
         raise Failed(EX_OSERR, f"{error}; is another frontproxy running?") from None
+    except InUse as error:
+        raise Failed(EX_OSERR, str(error)) from None
     except PermissionError as error:
         raise Failed(EX_NOPERM, f"{error.filename}: {error.strerror}") from None
     except OSError as error:
@@ -113,6 +118,20 @@ def _effective(setup: Setup) -> dict[str, Any]:
         table = {**table, stress: parameters} if stress else {**table, **parameters}
         smtpd[personality] = table
     return {**values, "smtpd": smtpd}
+
+
+def _learn(options: argparse.Namespace) -> int:
+    if options.logs == ["undo"]:
+        if not options.since:
+            raise Failed(EX_USAGE, "learn undo needs --since, such as --since 2h (a file of that name is ./undo)")
+        return _ask(options)
+    if options.since:
+        raise Failed(EX_USAGE, "--since goes with `learn undo`")
+    return learn_logs(_file(options), options.logs, json=options.json, dry_run=options.dry_run)
+
+
+def _preview(options: argparse.Namespace) -> int:
+    return preview(_file(options), journal=options.journal, json=options.json)
 
 
 def _ask(options: argparse.Namespace) -> int:
@@ -193,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(do=_check)
     _add_questions(commands)
     _add_orders(commands)
+    _add_the_past(commands)
     return parser
 
 
@@ -218,6 +238,12 @@ def _add_orders(commands: Any) -> None:
     unpin = _add(commands, "unpin", "remove a pin")
     unpin.add_argument("client", metavar="CLIENT|NETWORK")
     _asks(unpin, lambda options: [f"unpin {options.client}"], show.done)
+    tell = _add(commands, "tell", "teach what came out later: a verdict on a client's mail, a trap that it hit")
+    tell.add_argument("client", metavar="CLIENT")
+    tell.add_argument("kind", choices=("good", "bad"))
+    tell.add_argument("--weight", metavar="N", help="units of a session, 0.1 to 8; without it 1 of good or 2 of bad")
+    tell.add_argument("--because", metavar="TEXT", help="a note for the log")
+    _asks(tell, lambda options: [_words("tell", options.client, options.kind, options)], show.told)
     forget = _add(commands, "forget", "forget what a client's sessions have taught")
     forget.add_argument("client", metavar="CLIENT")
     _asks(forget, lambda options: [f"forget {options.client}"], show.done)
@@ -239,6 +265,25 @@ def _score_requests(options: argparse.Namespace) -> list[str]:
     return [f"score {client}{' --ask' if options.ask else ''}" for client in options.client]
 
 
+def _add_the_past(commands: Any) -> None:
+    learn = _add(
+        commands, "learn", "history from mail logs of the past; `learn undo --since 2h` takes back what was learned"
+    )
+    learn.add_argument(
+        "logs", nargs="+", metavar="LOG", help="Postfix's or Exim's, plain, .gz, .bz2, .xz or .zst; - is stdin"
+    )
+    learn.add_argument("--dry-run", action="store_true", help="learn nothing, and show what would be learned")
+    learn.add_argument("--since", metavar="2h", help="with `undo`: a duration, or a time such as 2026-11-20T14:00")
+    learn.add_argument("--json", action="store_true", help="the result as JSON")
+    learn.set_defaults(do=_learn, requests=lambda options: [f"undo --since {options.since}"], show=show.undone)
+    preview = _add(commands, "preview", "who would change pool under this configuration, from recorded sessions")
+    preview.add_argument(
+        "--journal", metavar="FILE", type=Path, help="of the sessions; without it the one beside its history"
+    )
+    preview.add_argument("--json", action="store_true", help="the result as JSON")
+    preview.set_defaults(do=_preview)
+
+
 def _add(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.add_argument("-c", "--config", metavar="FILE", help="config.toml (default: ./, then /etc/frontproxy/)")
@@ -254,8 +299,9 @@ def _words(*words: Any) -> str:
     """A request line from words and, last, the options that go with it."""
     *plain, options = words
     line = [str(word) for word in plain]
-    if options.duration:
-        line += ["--for", options.duration]
+    for option, name in (("--for", "duration"), ("--weight", "weight")):
+        if getattr(options, name, None):
+            line += [option, getattr(options, name)]
     if getattr(options, "because", None):
         line += ["--because", " ".join(options.because.split())]
     return " ".join(line)

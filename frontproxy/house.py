@@ -73,7 +73,7 @@ class House:
         """systemd knows; a notice is lost while it is busy, and said again."""
         self._outcomes = Outcomes(proxy)
         self._servers = Servers(setup.config.learn.report, self._outcomes.server_died, proxy.log, proxy.log.raw)
-        self._feeds = Feeds(setup.config.learn.report, proxy.log, proxy.log.raw)
+        self._feeds = Feeds(setup.config.learn.report, setup.config.admin.socket, proxy.log, proxy.log.raw)
         self._lookups = Lookups(proxy.desk, proxy.log, proxy.log.raw)
         self._databases = GeoWatch(lambda: proxy.setup.geo, self._replace_databases, proxy.log)
         self._doors: dict[Address, Door] = {}
@@ -107,6 +107,7 @@ class House:
             controls = Controls(proxy, watched, lambda: self._reload(root), self._drain_wanted.set)
             root.start_soon(self._obey, signals, root)
             root.start_soon(proxy.memory.run)
+            root.start_soon(proxy.journal.run)
             root.start_soon(proxy.pools.relay.run)
             root.start_soon(proxy.desk.run)
             root.start_soon(pulse.run, proxy, stalls, lambda: self._each_second(alarms))
@@ -145,13 +146,14 @@ class House:
             asking = self._lookups.prepare(setup)
             undo.callback(self._lookups.reject, asking)
             smtpds = await self._servers.prepare(setup, root)
+            await self._proxy.memory.convert(setup.forgetting)
             if self._drain_wanted.is_set():
                 await self._servers.reject(smtpds)
                 raise self._cannot_reload("frontproxy is about to end", "start it again")
             undo.pop_all()
         old, self._proxy.setup = self._proxy.setup, setup
         self._proxy.memory.limit = setup.config.history.max_clients_remembered
-        self._proxy.memory.forgetting = setup.forgetting
+        self._proxy.journal.forgetting = setup.forgetting
         self._proxy.memory.generic = frozenset(setup.config.dns.generic)
         self._proxy.room.places = _places(listen.waiting_room, self._proxy.log)
         paths = {endpoint: str(smtpd.path) for endpoint, smtpd in smtpds.items()}

@@ -4,31 +4,74 @@ import time
 from typing import Protocol
 
 from frontproxy.core import address, dnslist, evidence, history
-from frontproxy.core.census import Census
+from frontproxy.core.census import Census, Crowd
 from frontproxy.core.doubt import doubt_about
 from frontproxy.core.evidence import Evidence
 from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay
+from frontproxy.core.history import Lesson
 from frontproxy.core.named import reason_of
+from frontproxy.core.outcome import Weight
+from frontproxy.core.seen import Seen
 from frontproxy.core.verdict import Reason
 from frontproxy.lookup.desk import Desk
+from frontproxy.memory.journal import Journal
 from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.setup import Setup
 
 
-class Sides(Protocol):
-    """Where evidence comes from."""
+class Recalls(Protocol):
+    """History, as far as judging needs it; see `HistoryFile.recall`."""
+
+    def recall(
+        self, keys: history.Keys, *, heard: history.KnownName | None = None, now: float | None = None
+    ) -> history.Recalled: ...
+
+
+class Hears(Protocol):
+    """What the DNS has told; see `Desk`."""
+
+    @property
+    def voting(self) -> frozenset[str]: ...
+    def hearsay(self, packed: bytes, now: float) -> Hearsay: ...
+
+
+class Counts(Protocol):
+    """The census, as far as judging needs it."""
+
+    def of(self, client: bytes, now: float) -> Crowd: ...
+
+
+class Sources(Protocol):
+    """Where evidence comes from: what is there now, or what was recorded of it."""
+
+    @property
+    def setup(self) -> Setup: ...
+    @property
+    def memory(self) -> Recalls: ...
+    @property
+    def desk(self) -> Hears: ...
+    @property
+    def census(self) -> Counts: ...
+
+
+class Sides(Sources, Protocol):
+    """Where evidence comes from, and what sessions teach goes to."""
 
     setup: Setup
     memory: HistoryFile
+    journal: Journal
+    """Keeps what was learned, so that it can be taken back."""
     desk: Desk
     census: Census
 
 
-def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) -> Evidence:
-    """What is known of the client at this address, given packed and as text; `wall` is now, in seconds since 1970."""
+def gather(sides: Sources, packed: bytes, text: str, wall: float, *, now: float, early: bool) -> Evidence:
+    """What is known of the client at this address, given packed and as text.
+
+    Of the present moment `wall` is in seconds since 1970, `now` in monotonic ones.
+    """
     setup = sides.setup
     config = setup.config
-    now = time.monotonic()
     client = address.client_of(packed)
     lists = setup.lists_of(packed)
     place = setup.geo.find(text)
@@ -72,18 +115,37 @@ def gather(sides: Sides, packed: bytes, text: str, wall: float, *, early: bool) 
         name=name.name if name else "",
         domain=name.domain if name else "",
         vouched=vouched,
+        seen=Seen(packed, wall, now, recalled, hearsay, sides.desk.voting, crowd, early),
     )
 
 
-def teach(sides: Sides, packed: bytes, wall: float, *, good: float, bad: float) -> None:
-    """Remember a session that has counted so many units of good and bad; one that counts nothing teaches nothing."""
-    if not good and not bad:
-        return
+def teach(
+    sides: Sides, packed: bytes, wall: float, weight: Weight, *, heard: history.KnownName | None = None
+) -> Lesson | None:
+    """Learn what a session that ended at `wall` (in seconds since 1970) has counted: all learning comes through here.
+
+    `heard` is the client's name if whoever tells of the session knows it; else it is what the DNS has told lately.
+    One that counts nothing teaches nothing.
+    """
+    if not (weight.good or weight.bad or weight.taken_back):
+        return None
     place = sides.setup.geo.find(address.unpack(packed))
     keys = history.Keys(address.client_of(packed), address.network_of(packed), place.asn)
-    now = time.monotonic()
-    recalled = sides.memory.recall(keys, heard=_name_in(sides.desk.hearsay(packed, now), now, wall))
-    sides.memory.remember(history.learn(recalled, good=good, bad=bad, now=wall, forgetting=sides.setup.forgetting))
+    if heard is None:
+        now = time.monotonic()
+        heard = _name_in(sides.desk.hearsay(packed, now), now, wall)
+    recalled = sides.memory.recall(keys, heard=heard)
+    learned, lesson = history.learn(
+        recalled,
+        good=weight.good,
+        bad=weight.bad,
+        taken_back=weight.taken_back,
+        now=wall,
+        forgetting=sides.setup.forgetting,
+    )
+    sides.memory.remember(learned)
+    sides.journal.learned(lesson)
+    return lesson
 
 
 def _name_in(hearsay: Hearsay, now: float, wall: float) -> history.KnownName | None:
@@ -96,7 +158,7 @@ def _name_in(hearsay: Hearsay, now: float, wall: float) -> history.KnownName | N
     return history.KnownName(told.name if is_confirmed else "", told.domain if is_confirmed else "", until)
 
 
-def _reasons_of(hearsay: Hearsay, sides: Sides, doubt: float, now: float) -> tuple[Reason, ...]:
+def _reasons_of(hearsay: Hearsay, sides: Sources, doubt: float, now: float) -> tuple[Reason, ...]:
     """What the world says; against a client it counts as far as its own record leaves us in doubt."""
     config = sides.setup.config
     reasons = dnslist.reasons_of(hearsay.lists, config.dnslists, voting=sides.desk.voting, doubt=doubt, now=now)

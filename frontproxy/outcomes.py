@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from frontproxy.core import address
 from frontproxy.core.outcome import Weight, weigh
+from frontproxy.core.retold import Retold
 from frontproxy.core.verdict import Verdict
 from frontproxy.handover.backends import Given
 from frontproxy.knowledge import teach
@@ -22,6 +23,7 @@ class Outcomes:
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
+        self._foreign = Retold()
 
     def hear(self, line: OutcomeLine) -> None:
         """One outcome line; a bug in learning is logged and costs neither a place nor the proxy."""
@@ -49,7 +51,7 @@ class Outcomes:
         return len(lost)
 
     def _take(self, line: OutcomeLine) -> None:
-        given = self._proxy.pools.register.find(line)
+        given = self._proxy.pools.register.find(line, time.monotonic() - (self._proxy.clock.now() - line.ended))
         if given is None:
             self._count("unmatched")
         elif given.has_ended:
@@ -78,10 +80,14 @@ class Outcomes:
         except address.AddressError:
             self._proxy.counters["outcome_lines_bad"] += 1
             return
+        if self._foreign.note(packed, line.port, line.ended):
+            self._count("repeated")
+            return
         verdict = self._proxy.judge_guarded(packed, address.unpack(packed))
         weight = _weigh(line, verdict)
         wall = min(line.ended, self._proxy.clock.now())
-        teach(self._proxy, packed, wall, good=weight.good, bad=weight.bad)
+        teach(self._proxy, packed, wall, weight)
+        self._proxy.memory.note_live(wall)
 
     def _learn(self, given: Given, line: OutcomeLine) -> None:
         session = given.session
@@ -89,7 +95,11 @@ class Outcomes:
             line = replace(line, early=True)
         weight = self._braked(given, _weigh(line, session.verdict))
         # It has ended just now, whatever time the feed's clock shows.
-        teach(self._proxy, session.packed, self._proxy.clock.now(), good=weight.good, bad=weight.bad)
+        wall = self._proxy.clock.now()
+        lesson = teach(self._proxy, session.packed, wall, weight)
+        given.earned = max(0.0, lesson.good) if lesson else 0.0
+        self._proxy.memory.note_live(wall)
+        self._proxy.journal.ended(session, given.pool, line, weight, wall)
         self._proxy.log(
             "outcome",
             session=session.id,
@@ -103,6 +113,7 @@ class Outcomes:
             bad_commands=line.bad_commands or None,
             good=weight.good,
             bad=weight.bad,
+            tls=line.tls or None,
             because=weight.text or None,
             seconds=round(time.monotonic() - given.given_at, 1),
         )

@@ -24,6 +24,7 @@ from frontproxy.knowledge import gather, teach
 from frontproxy.log import Log
 from frontproxy.lookup.desk import Desk
 from frontproxy.lookup.flights import Inquiry
+from frontproxy.memory.journal import NOTHING_KEPT, Journal
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.setup import Setup
@@ -34,10 +35,18 @@ class Proxy:
     """One running proxy. `clock` is wall time for what is remembered; everything short-lived is monotonic."""
 
     def __init__(
-        self, setup: Setup, memory: HistoryFile, pins: Pins, log: Log, clock: AnchoredClock, held: HeldSockets
+        self,
+        setup: Setup,
+        memory: HistoryFile,
+        pins: Pins,
+        log: Log,
+        clock: AnchoredClock,
+        held: HeldSockets,
+        journal: Journal = NOTHING_KEPT,
     ) -> None:
         self.setup = setup
         self.memory = memory
+        self.journal = journal
         self.pins = pins
         self.log = log
         self.clock = clock
@@ -100,7 +109,8 @@ class Proxy:
         if pin is not None and pin.pool not in self.pools:
             pin = None
         weather = scoring.Weather(self.pools.stressed, self.pools.open_in)
-        return scoring.judge(gather(self, packed, text, wall, early=early), self.setup.config, pin=pin, weather=weather)
+        evidence = gather(self, packed, text, wall, now=time.monotonic(), early=early)
+        return scoring.judge(evidence, self.setup.config, pin=pin, weather=weather)
 
     def judge_guarded(self, packed: bytes, text: str, *, early: bool = False) -> Verdict:
         """The verdict; a stranger's if judging itself fails, which is a bug and goes into the log."""
@@ -143,6 +153,7 @@ class Proxy:
 
     def session_given(self, given: Given) -> None:
         """A session was handed over; we are out of its way."""
+        self.journal.given(given.session, given.pool)
         self.census.welcomed(given.session.client)
         self.counters["handed_over"] += 1
         verdict = given.session.verdict
@@ -165,9 +176,15 @@ class Proxy:
         self.farewell.reply(session.socket, reply, now)
         self.census.refused(session.client, session.accepted, now, for_now=reply.startswith("4"))
         self.counters[f"refused_{why}"] += 1
+        self.journal.refused(session)
         verdict = session.verdict
         if session.early and verdict.learning != "none":  # nobody else has seen it, and will tell
-            teach(self, session.packed, self.clock.now(), good=0.0, bad=outcome.EARLY_TALK)
+            teach(
+                self,
+                session.packed,
+                self.clock.now(),
+                outcome.Weight(0.0, outcome.EARLY_TALK, "talked before the greeting"),
+            )
         self.log.often(
             "refused",
             why,

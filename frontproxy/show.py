@@ -112,6 +112,20 @@ def pinned(answer: Answer, _options: Namespace) -> None:
     show(plain(f"{answer['network']} goes to {answer['pool']}, {until_text(answer['until'])}"))
 
 
+def told(answer: Answer, _options: Namespace) -> None:
+    """What a verdict that came later has changed."""
+    counted = ", ".join(f"{answer[kind]:g} {kind}" for kind in ("good", "bad") if answer[kind]) or "nothing"
+    back = f", {answer['taken_back']:g} good taken back" if answer["taken_back"] else ""
+    change = f"{answer['score_before']:+.1f} is now {answer['score']:+.1f}"
+    show(plain(f"{answer['client']}: {counted} learned{back}; its score of {change}, a {answer['standing']}"))
+
+
+def undone(answer: Answer, _options: Namespace) -> None:
+    """What was taken back."""
+    since = datetime.fromtimestamp(answer["since"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    show(plain(f"what {answer['sessions']} sessions of {answer['clients']} clients taught since {since} is taken back"))
+
+
 def stress(answer: Answer, _options: Namespace) -> None:
     """The stress of each pool."""
     table = new_table("pool", "stress", "held")
@@ -163,6 +177,7 @@ def status(answer: Answer, options: Namespace) -> None:
         + "".join(f"; {feed['name']}: {feed['trouble'] or 'runs'}" for feed in feeds["programs"]),
         "DNS": _asked(answer["dns"]),
         "history": f"{history['clients']} clients, {history['networks']} networks; {history['unwritten']} unwritten",
+        "learned": answer["readiness"]["text"],
         "longest stall": f"{answer['longest_stall'] * 1000:.1f} ms in the last minute",
         "lists": f"{answer['lists']['networks']} networks in {answer['lists']['lists']} lists",
         "databases": ", ".join(map(_database, answer["databases"])) or "none",
@@ -216,7 +231,8 @@ def _dnslists(lists: list[Answer]) -> Table:
 def greeting(setup: Setup, addresses: list[Address], program: str) -> str:
     """What a person at the terminal wants to know when frontproxy has started."""
     config = setup.config
-    lines = [f"frontproxy listens on {', '.join(map(address_text, addresses))} ({config.mode})"]
+    where = ", ".join(map(address_text, addresses)) or "no address, and serves its admin socket and feeds"
+    lines = [f"frontproxy listens on {where} ({config.mode})"]
     reachable = [address for address in addresses if isinstance(address, tuple)]
     if setup.mailbox and reachable:
         host, port = reachable[0]

@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import frontproxy
+from frontproxy.core import readiness
 from frontproxy.handover.pool import Pool
 from frontproxy.learn.report import FeedsHeard
 from frontproxy.proxy import Proxy
+
+_DAY = 86400.0
+_WEEK = 7 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,34 @@ def status_of(proxy: Proxy, watched: Watched) -> dict[str, Any]:
         },
         "dns": {"program": watched.asking(), **proxy.desk.status()},
         "history": proxy.memory.status(),
+        "readiness": _readiness(proxy, watched),
         "databases": proxy.setup.geo.status(),
         "lists": {"networks": proxy.setup.lists.entries, "lists": len(proxy.setup.config.lists)},
         "counters": {**dict(sorted(proxy.counters.items())), "log_lines_dropped": proxy.log.dropped_in_all},
     }
+
+
+def _readiness(proxy: Proxy, watched: Watched) -> dict[str, Any]:
+    """Whether history suffices to enforce; shares are from 0 to 1, or None where there was nothing to share."""
+    now = proxy.clock.now()
+    tallies = proxy.journal.tallies
+    week = tallies.total(now - _WEEK)
+    first = tallies.first_told()
+    learned = readiness.Learned(
+        days=round(max(0.0, now - first) / _DAY, 1) if first else 0.0,
+        sessions=week.sessions,
+        good=week.good,
+        known_share=_share(week.known, week.sessions),
+        friend_share=_share(week.friends, week.good),
+        outcome_share=_share(week.told, week.handed),
+        feeds_alive=watched.feeds.connected > 0 and not any(program["trouble"] for program in watched.programs()),
+    )
+    text = readiness.advice(learned, observing=proxy.setup.config.mode == "observe")
+    return {**asdict(learned), "enough": not readiness.missing(learned), "text": text}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(min(part / whole, 1.0), 3) if whole else None
 
 
 def _pool(pool: Pool, now: float) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The operator's verbs: their fields, and how they refuse."""
 
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +10,12 @@ import pytest
 from frontproxy import control
 from frontproxy.control import Refused
 from frontproxy.core.mistakes import Mistake, Mistaken
-from tests.houses import BANNED, FRIEND, STRANGER, WALL, Deeds, House, bug, controls_of, house, outcome
+from frontproxy.memory.journal import Journal
+from tests.houses import BANNED, FOE, FRIEND, STRANGER, WALL, Deeds, House, bug, controls_of, house, outcome
 
 __all__ = ["house"]
 
-VERBS = "clients, drain, forget, pin, pins, reload, score, status, stress, unpin"
+VERBS = "clients, drain, forget, learn, pin, pins, reload, route, score, status, stress, tell, undo, unpin"
 
 
 async def ask(house: House, request: str, deeds: Deeds | None = None) -> dict[str, Any]:
@@ -253,6 +256,7 @@ async def test_status_tells_how_everything_is(house: House) -> None:
         "feeds",
         "dns",
         "history",
+        "readiness",
         "databases",
         "lists",
         "counters",
@@ -267,6 +271,22 @@ async def test_status_tells_how_everything_is(house: House) -> None:
     assert answer["feeds"] == {"connected": 1, "lines": 7, "bad_lines": 0, "silent_for": None}
     assert answer["lists"] == {"networks": 5, "lists": 5}
     assert answer["counters"] == {"accepted": 1, "handed_over": 1, "log_lines_dropped": 0}
+
+
+async def test_status_tells_whether_history_suffices_to_enforce(house: House, tmp_path: Path) -> None:
+    with closing(Journal.open(tmp_path / "journal", log=house.log, clock=house.proxy.clock.now)) as journal:
+        house.proxy.journal = journal
+        for client in (FRIEND, STRANGER):
+            house.outcomes.hear(outcome(house.given(client), messages=1))
+        house.given(FOE)
+        house.wall += 2 * 86400
+
+        readiness = (await ask(house, "status"))["readiness"]
+
+    assert (readiness["sessions"], readiness["good"], readiness["days"]) == (3, 2, 2.0)
+    assert (readiness["known_share"], readiness["friend_share"], readiness["outcome_share"]) == (0.0, 0.5, 0.667)
+    assert (readiness["feeds_alive"], readiness["enough"]) == (True, False)
+    assert "2.0 days, of 7" in readiness["text"]
 
 
 async def test_status_names_the_backend_that_is_down_and_why(house: House) -> None:

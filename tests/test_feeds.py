@@ -1,30 +1,41 @@
 """The feeds of a Setup: their doors are ours, they outlive a reload that leaves them alone, and a hung one is ended."""
 
 import contextlib
+import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
 from frontproxy import children, feeds
 from frontproxy.children import Child
-from frontproxy.core.config_values import Learn
+from frontproxy.core.config_values import Learn, PolicyService
 from frontproxy.core.mistakes import Mistaken
-from frontproxy.feeds import Door, Feeds
+from frontproxy.feeds import Door, Feeds, Wanted
 from frontproxy.setup import Setup, load
 from frontproxy.wire.logfmt import format_line
 from tests.fakes import PATIENCE
 from tests.real.ports import Port
 
 PROGRAM = r"""
-import os, select, socket, sys, time
-door = socket.socket(fileno=int(sys.argv[2]))
+import json, os, select, socket, sys, time
 orders = sys.stdin.buffer.readline().decode().strip()
+if sys.argv[1:] == ["--orders"]:
+    with open(json.loads(orders)["file"]) as log:
+        os.write(2, b"event=feed_ready name=maillog\n")
+        for line in log:
+            os.write(2, b"event=alive name=maillog" + line.encode())
+    os.write(2, f"event=read name=maillog orders={orders}\n".encode())
+    sys.stdin.read()
+    sys.exit()
+door = socket.socket(fileno=int(sys.argv[2]))
 os.write(2, b"event=feed_ready name=milter\n")
 os.write(2, b"event=alive name=milter\n")
 while True:
@@ -50,7 +61,7 @@ class House:
     def __init__(self, folder: Path, setup: Setup, nursery: trio.Nursery) -> None:
         self.lines: list[str] = []
         self.setup = setup
-        self.feeds = Feeds(folder / "report", self._log, self._raw)
+        self.feeds = Feeds(folder / "report", folder / "admin", self._log, self._raw)
         self._nursery = nursery
         self._news = trio.Event()
 
@@ -67,13 +78,13 @@ class House:
         while sum(text in line for line in self.lines) < times:
             await self._news.wait()
 
-    def wanting(self, milter: Door | None) -> Setup:
-        """A Setup with the milter there."""
-        return replace(self.setup, config=replace(self.setup.config, learn=Learn(milter=milter)))
+    def wanting(self, milter: Door | None = None, **others: Any) -> Setup:
+        """A Setup with the milter there, and these other feeds."""
+        return replace(self.setup, config=replace(self.setup.config, learn=Learn(milter=milter, **others)))
 
-    async def move_in(self, milter: Door | None) -> dict[tuple[str, Door], Child]:
+    async def move_in(self, milter: Door | None = None, **others: Any) -> dict[Wanted, Child]:
         """Let such a Setup take effect."""
-        prepared = self.feeds.prepare(self.wanting(milter))
+        prepared = self.feeds.prepare(self.wanting(milter, **others))
         await self.feeds.adopt(prepared, self._nursery)
         return prepared
 
@@ -244,3 +255,79 @@ async def test_a_trouble_is_forgotten_when_the_next_one_has_lived_long_enough(
         monkeypatch.setattr(children, "SOUND_AFTER", 0.0)
 
         assert list(house.feeds.troubles()) == []
+
+
+async def test_a_feed_that_reads_a_file_has_no_door(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    await trio.Path(log).touch()
+    async with house_in(tmp_path) as house:
+        await house.move_in(maillog=log)
+
+        await house.hears(f'orders={{"report": "{tmp_path / "report"}", "file": "{log}"}}')
+        (status,) = house.feeds.status()
+        assert (status["name"], status["trouble"]) == ("maillog", None)
+
+
+async def test_a_change_of_one_feed_leaves_the_others_alone(tmp_path: Path, place: Door) -> None:
+    for name in ("one", "other"):
+        await (trio.Path(tmp_path) / name).touch()
+    async with house_in(tmp_path) as house:
+        await house.move_in(place, maillog=tmp_path / "one")
+        await house.hears("event=read")
+        milter, maillog = house.feeds.status()
+        await house.move_in(place, maillog=tmp_path / "other")
+        await house.hears("event=read", 2)
+
+        assert house.feeds.status()[0] == milter
+        assert house.feeds.status()[1]["pid"] != maillog["pid"]
+
+
+async def test_what_a_feed_complains_of_is_told_while_it_lasts(tmp_path: Path) -> None:
+    trouble = r'"/a \"b\x20c=\u20ac: Permission denied"'
+    log = trio.Path(tmp_path) / "mail.log"
+    await log.write_text(f" trouble={trouble}\n")
+    async with house_in(tmp_path) as house:
+        await house.move_in(maillog=Path(log))
+        await house.hears("event=read")
+        assert list(house.feeds.troubles()) == ['feed maillog: /a "b c=\u20ac: Permission denied']
+        assert house.feeds.status()[0]["trouble"] == '/a "b c=\u20ac: Permission denied'
+
+        await (trio.Path(tmp_path) / "other").write_text(f" trouble={trouble}\n pid=1\n")
+        await house.move_in(maillog=tmp_path / "other")
+        await house.hears("event=read", 2)
+        assert list(house.feeds.troubles()) == []
+
+
+async def test_what_a_feed_complained_of_is_forgotten_with_its_process(tmp_path: Path) -> None:
+    log = trio.Path(tmp_path) / "mail.log"
+    await log.write_text(" trouble=much\n")
+    async with house_in(tmp_path) as house:
+        (feed,) = (await house.move_in(maillog=Path(log))).values()
+        await house.hears("event=read")
+        await log.write_text("")
+        assert feed.complaint == "much"
+        assert feed.pid is not None
+        os.kill(feed.pid, signal.SIGKILL)
+        await house.hears("event=read", 2)
+
+        assert feed.complaint == ""
+        assert feed.trouble == "its process ended (-9)"
+
+
+@pytest.mark.parametrize("kind", ["port", "path"])
+async def test_other_classes_are_answered_by_a_new_program_at_the_same_door(
+    tmp_path: Path, place: Door, kind: str
+) -> None:
+    door = place if kind == "port" else tmp_path / "policy.sock"
+    before, after = PolicyService(door), PolicyService(door, (("nice", "permit"),))
+    async with house_in(tmp_path) as house:
+        (old,) = (await house.move_in(policy=before)).values()
+        first = await ask(door)
+        assert b'"admin": ' in first
+        house.feeds.reject(house.feeds.prepare(house.wanting(policy=after)))
+        assert await ask(door) == first
+
+        await house.move_in(policy=after)
+        await old.ended.wait()
+        assert b'"classes": {"nice": "permit"}' in await ask(door)
+    assert not await (trio.Path(tmp_path) / "policy.sock").exists()

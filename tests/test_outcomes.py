@@ -7,7 +7,12 @@ import pytest
 
 from frontproxy.core.address import pack
 from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, NameAnswer
+from frontproxy.core.history import Keys, KnownName, Lesson
+from frontproxy.core.outcome import Weight
+from frontproxy.core.session import Session
 from frontproxy.handover.kernel_notices import SocketName
+from frontproxy.knowledge import teach
+from frontproxy.memory.journal import Journal
 from frontproxy.outcomes import FUTURE
 from frontproxy.wire.outcome_line import OutcomeLine
 from tests.houses import FORWARDER, FRIEND, MONITOR, STRANGER, WALL, House, bug, house, outcome
@@ -89,6 +94,16 @@ def test_an_outcome_of_nobody_we_know_teaches_if_the_operator_wants_it(house: Ho
 
     assert house.knowledge(STRANGER) == (1.0, 0.0)
     assert house.proxy.counters["outcomes_unmatched"] == 1
+
+
+@foreign
+def test_a_foreign_session_that_two_feeds_tell_of_counts_once(house: House) -> None:
+    for ended in (WALL - 2, WALL, WALL - 100):
+        house.outcomes.hear(outcome(client=STRANGER, ended=ended, messages=1))
+
+    assert house.proxy.counters["outcomes_repeated"] == 1
+    good, _bad = house.knowledge(STRANGER)
+    assert good == pytest.approx(2, rel=0.05)
 
 
 @foreign
@@ -210,7 +225,7 @@ def test_a_session_teaches_the_provider_its_name_tells(house: House, monkeypatch
 
     reasons = {reason.name: reason for reason in house.proxy.judge(pack("10.0.4.1"), "10.0.4.1").reasons}
     assert reasons["provider"].points == pytest.approx(4)
-    assert reasons["provider"].text.endswith("of other clients of example.com")
+    assert reasons["provider"].text.startswith("other clients of example.com still ")
 
     heard.clear()
     assert house.proxy.judge(pack("10.0.4.1"), "10.0.4.1").reasons == ()
@@ -262,3 +277,76 @@ def test_a_server_that_refuses_all_its_friends_teaches_nothing_bad_about_them(ho
     assert " state=off " in house.log.about("brake")[1]
     session(friends[-1], refused=3)
     assert house.knowledge(friends[-1])[1] > 0
+
+
+class HeardJournal(Journal):
+    """A journal that keeps what it is told in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(None, log=lambda *_words, **_values: None, clock=lambda: WALL)
+        self.heard: list[tuple[object, ...]] = []
+
+    def learned(self, lesson: Lesson) -> None:
+        """Keep it."""
+        self.heard.append(("learned", lesson.t, lesson.good, lesson.bad))
+
+    def ended(self, session: Session, pool: str, line: OutcomeLine, weight: Weight, wall: float) -> None:
+        """Keep it."""
+        self.heard.append(("ended", session.id, pool, line.messages, weight.good, wall))
+
+
+def test_the_journal_hears_what_was_learned_and_how_the_session_ended(house: House) -> None:
+    house.proxy.journal = journal = HeardJournal()
+    taught, mute = house.given(STRANGER), house.given("198.51.100.1")
+
+    house.outcomes.hear(outcome(taught, ended=WALL - 500, messages=1))  # its feed's clock is late
+    house.outcomes.hear(outcome(mute))
+
+    assert journal.heard == [
+        ("learned", WALL, 1.0, 0.0),
+        ("ended", taught.session.id, "hostile", 1, 1.0, WALL),
+        ("ended", mute.session.id, "hostile", 0, 0.0, WALL),
+    ]
+
+
+def test_what_is_heard_as_it_happens_is_not_learned_again_from_a_log(house: House) -> None:
+    assert not house.proxy.memory.was_live(WALL)
+
+    house.outcomes.hear(outcome(house.given(STRANGER)))  # which counts nothing, and would count nothing in a log
+
+    assert house.proxy.memory.was_live(WALL)
+    assert not house.proxy.memory.was_live(WALL - 300)
+
+
+@foreign
+def test_nor_is_a_foreign_outcome(house: House) -> None:
+    house.outcomes.hear(outcome(client=STRANGER, ended=WALL - 300, messages=1))
+
+    assert house.proxy.memory.was_live(WALL - 300)
+    assert not house.proxy.memory.was_live(WALL)
+
+
+def test_a_session_remembers_what_it_earned(house: House) -> None:
+    good, bad = house.given(STRANGER), house.given(STRANGER)
+
+    house.outcomes.hear(outcome(good, messages=2))
+    house.outcomes.hear(replace(outcome(bad), refused=9))
+
+    assert (good.earned, bad.earned) == (1.25, 0.0)
+    assert house.proxy.pools.register.latest_that_earned(CLIENT) is good
+
+
+def test_a_name_that_is_told_with_a_session_counts_before_that_of_the_dns(house: House) -> None:
+    told = KnownName("mx.example.org", "example.org", WALL)
+
+    teach(house.proxy, CLIENT, WALL, Weight(1.0, 0.0, ""), heard=told)
+
+    record = house.proxy.memory.recall(Keys(CLIENT, CLIENT[:3], 0)).client
+    assert record
+    assert record.name == told
+
+
+def test_what_counts_nothing_is_not_even_remembered(house: House) -> None:
+    assert teach(house.proxy, CLIENT, WALL, Weight(0.0, 0.0, "")) is None
+
+    assert house.proxy.memory.recall(Keys(CLIENT, CLIENT[:3], 0)).client is None

@@ -1,13 +1,18 @@
 """The live state: what befalls a session until it is given away or refused."""
 
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from frontproxy.core.address import AddressError
+from frontproxy.core.address import AddressError, unpack
 from frontproxy.core.verdict import Route
+from frontproxy.memory.journal import HOLD, Journal
+from frontproxy.memory.journal_rows import entry_from
+from frontproxy.memory.journal_table import read_sessions
 from tests.fakes import Visitors, tcp_pair
-from tests.houses import STRANGER, House, all_from, bug, house
+from tests.houses import BANNED, FOE, FRIEND, STRANGER, House, all_from, bug, house, outcome
 
 __all__ = ["house"]
 
@@ -57,9 +62,9 @@ def test_a_peer_without_an_address_is_no_session_and_is_not_counted(house: House
 
 
 def test_judging_changes_nothing(house: House) -> None:
-    first = house.proxy.judge(CLIENT, STRANGER)
+    first, second = (house.proxy.judge(CLIENT, STRANGER)._replace(seen=None) for _time in range(2))
 
-    assert house.proxy.judge(CLIENT, STRANGER) == first
+    assert first == second
     assert house.proxy.census.of(CLIENT, 0).open_sessions == 0
 
 
@@ -71,3 +76,27 @@ def test_a_stranger_whose_judging_failed_has_a_reason_for_it(house: House, monke
     assert [reason.name for reason in verdict.reasons] == ["unjudged"]
     assert verdict.route == Route(pool="hostile")
     assert (verdict.score, verdict.settled) == (0.0, False)
+
+
+async def test_who_was_given_away_and_who_was_refused_stands_in_the_journal(house: House, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with closing(Journal.open(path, log=house.log, clock=house.proxy.clock.now)) as journal:
+        house.proxy.journal = journal
+        house.outcomes.hear(outcome(house.given(FRIEND), messages=1))
+        house.given(STRANGER)
+        house.given(FOE)
+        ours, client = tcp_pair()
+        with ours, client:
+            banned = house.proxy.open_session(ours, (BANNED, 4711), ("198.51.100.25", 25))
+            house.proxy.place(banned)
+        house.wall += 2 * HOLD
+        await journal.flush()
+
+    entries = [entry_from(row) for rows in read_sessions(path) for row in rows]
+    assert sorted((unpack(entry.seen.packed), entry.pool, entry.end.kind) for entry in entries) == [
+        (FRIEND, "nice", "quit"),
+        (FOE, "hostile", "unknown"),
+        (BANNED, "", "refused"),
+        (STRANGER, "hostile", "unknown"),
+    ]
+    assert [entry.route for entry in entries if not entry.pool] == [banned.verdict.route.reply]

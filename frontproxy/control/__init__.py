@@ -5,7 +5,7 @@ Each takes the proxy and words, and returns the fields of its answer; `Refused` 
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from frontproxy.control import clients, house, pins
+from frontproxy.control import clients, house, past, pins, route, tell, undo
 from frontproxy.control.words import Answer, Controls, Refused
 from frontproxy.core.mistakes import Mistaken
 
@@ -13,11 +13,15 @@ __all__ = ["Answer", "Controls", "Refused", "answer"]
 
 _VERBS: dict[str, Callable[[Controls, list[str]], Awaitable[Answer]]] = {
     "score": clients.score,
+    "route": route.route,
     "clients": clients.clients,
     "forget": clients.forget,
+    "tell": tell.tell,
+    "learn": past.learn,
     "pin": pins.pin,
     "unpin": pins.unpin,
     "pins": pins.pins,
+    "undo": undo.undo,
     "status": house.status,
     "stress": house.stress,
     "reload": house.reload,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from frontproxy.core.config_evidence_checks import check_evidence, check_rules
+from frontproxy.core.config_learn import check_learn, feed_doors, is_loopback
 from frontproxy.core.config_shapes import meant, shown
 from frontproxy.core.config_sheet import Sheet
 from frontproxy.core.config_values import Config, Pool, RouteSettings, TcpAddress
@@ -22,6 +23,7 @@ def check_whole(sheet: Sheet, config: Config) -> None:
     _check_reached(sheet, config, pools)
     _check_sockets(sheet, config)
     _check_trust(sheet, config)
+    check_learn(sheet, config)
     check_evidence(sheet, config)
     check_rules(sheet, config)
 
@@ -93,8 +95,7 @@ def _check_sockets(sheet: Sheet, config: Config) -> None:
         (("learn", "report"), str(config.learn.report)),
         *((("listen", "addresses"), str(path)) for path in config.listen.pass_sockets),
     ]
-    if isinstance(config.learn.milter, Path):
-        own.append((("learn", "milter"), str(config.learn.milter)))
+    own += [(here, str(door)) for here, door in feed_doors(sheet, config.learn) if isinstance(door, Path)]
     paths = list(own)
     for pool in config.pools:
         services = [backend.target for backend in pool.backends if backend.kind == "pass"]
@@ -113,11 +114,7 @@ def _check_sockets(sheet: Sheet, config: Config) -> None:
 
 
 def _check_trust(sheet: Sheet, config: Config) -> None:
-    """Whom we believe who a client is and what it did, and who believes us."""
-    milter = config.learn.milter
-    if isinstance(milter, tuple) and not _is_loopback(milter, milter[1]):
-        what = f"whoever reaches {milter[0]} can tell us any outcome of any client"
-        sheet.warn(("learn", "milter"), what, "let it listen on 127.0.0.1, or on a unix: socket")
+    """Whom we believe who a client is, and who believes us."""
     for network in config.listen.trusted_proxies:
         if network.endswith("/0"):
             what = f"{network} is everybody, and everybody may claim any address"
@@ -138,8 +135,7 @@ def _check_trust(sheet: Sheet, config: Config) -> None:
 def _is_ours(server: TcpAddress, addresses: Iterable[TcpAddress]) -> bool:
     """A server at one of our own addresses would be given its own sessions, for ever."""
     any_address = {"0.0.0.0", "::"}  # noqa: S104  compared, not bound
-    return any(server == ours or (ours[0] in any_address and _is_loopback(server, ours[1])) for ours in addresses)
-
-
-def _is_loopback(server: TcpAddress, port: int) -> bool:
-    return server[1] == port and (server[0].startswith("127.") or server[0] == "::1")
+    return any(
+        server == ours or (ours[0] in any_address and server[1] == ours[1] and is_loopback(server[0]))
+        for ours in addresses
+    )

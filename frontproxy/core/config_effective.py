@@ -13,6 +13,7 @@ from frontproxy.core.config_values import (
     NetworkEvidence,
     Pool,
     RouteSettings,
+    TcpAddress,
 )
 from frontproxy.core.durations import duration_text
 
@@ -57,11 +58,16 @@ def _listen(config: Config) -> dict[str, Any]:
 
 def _learn(learn: Learn) -> dict[str, Any]:
     table: dict[str, Any] = {"report": str(learn.report)}
-    if isinstance(learn.milter, Path):
-        table["milter"] = f"unix:{learn.milter}"
-    elif learn.milter:
-        table["milter"] = _address(*learn.milter)
+    table |= {"milter": _door(learn.milter)} if learn.milter else {}
+    table |= {"maillog": str(learn.maillog)} if learn.maillog else {}
+    if learn.policy:
+        address, classes = _door(learn.policy.address), dict(learn.policy.classes)
+        table["policy"] = {"address": address, "classes": classes} if classes else address
     return table | {"foreign": learn.foreign}
+
+
+def _door(door: TcpAddress | Path) -> str:
+    return f"unix:{door}" if isinstance(door, Path) else _address(*door)
 
 
 def _history(config: Config) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from frontproxy.core import config_terms as terms
 from frontproxy.core.config_dns import read_dns, read_dnslists
 from frontproxy.core.config_geo import read_geo, read_networks
-from frontproxy.core.config_later import LATER_FEEDS, note_later
+from frontproxy.core.config_learn import has_doors, read_learn
 from frontproxy.core.config_routes import read_routes
 from frontproxy.core.config_shapes import (
     Shape,
@@ -36,7 +36,6 @@ from frontproxy.core.config_values import (
     Backend,
     Config,
     History,
-    Learn,
     Listen,
     ListSettings,
     Points,
@@ -49,7 +48,7 @@ _PLENTY: Final = 1_000_000_000
 _WEIGHT: Final = number(-100, 100)
 
 _LISTEN: Final[Mapping[str, Shape]] = {
-    "addresses": array_of(terms.listening, at_least=1),
+    "addresses": array_of(terms.listening),
     "trusted_proxies": array_of(terms.network),
     "waiting_room": whole(1, 1_000_000),
     "pause": duration(0, 240),  # RFC 5321 section 4.5.3.2.1: a client waits five minutes for the greeting
@@ -66,9 +65,8 @@ _HISTORY: Final[Mapping[str, Shape]] = {
     "network_limit": number(0, 100),
     "max_clients_remembered": whole(1, _PLENTY),
 }
-_LEARN: Final[Mapping[str, Shape]] = {"report": path, "milter": terms.feed_door, "foreign": flag}
 _POOL: Final[Mapping[str, Shape]] = {
-    "backends": array_of(terms.backend, at_least=1),
+    "backends": array_of(terms.backend),
     "sessions": whole(1, 1_000_000),
     "reserved": flag,
     "per_client": whole(1, 1_000_000),
@@ -115,13 +113,16 @@ _DECIDING: Final = ("deny", "own", "relay", "probe")
 def read_config(sheet: Sheet, data: dict[str, Any], folder: Path) -> Config:
     """All of a file; what is wrong is noted in the sheet, and its default stands in."""
     found = sheet.read((), data, _SECTIONS)
-    pools = _pools(sheet, found["pool"], folder) if "pool" in found else POOLS
+    listen = _listen(sheet, found.get("listen", {}), folder)
+    pools = (
+        _pools(sheet, found["pool"], folder, serving=has_doors(listen)) if "pool" in found else _default_pools(listen)
+    )
     return Config(
         mode=found.get("mode", "enforce"),
-        listen=_listen(sheet, found.get("listen", {}), folder),
+        listen=listen,
         admin=_admin(sheet, found.get("admin", {}), folder),
         history=_history(sheet, found.get("history", {}), folder),
-        learn=_learn(sheet, found.get("learn", {}), folder),
+        learn=read_learn(sheet, found.get("learn", {}), folder),
         pools=pools,
         smtpd=_smtpd(sheet, found["smtpd"]) if "smtpd" in found else default_smtpd(),
         points=Points(**sheet.read(("points",), found.get("points", {}), _POINTS)),
@@ -154,25 +155,22 @@ def _history(sheet: Sheet, table: Any, folder: Path) -> History:
     return replace(history, file=folder / history.file)
 
 
-def _learn(sheet: Sheet, table: Any, folder: Path) -> Learn:
-    values = sheet.read(("learn",), table, {**_LEARN, **LATER_FEEDS})
-    note_later(sheet, table)
-    learn = Learn(**{key: values[key] for key in values if key in _LEARN})
-    milter = folder / learn.milter if isinstance(learn.milter, Path) else learn.milter
-    return replace(learn, report=folder / learn.report, milter=milter)
+def _default_pools(listen: Listen) -> tuple[Pool, ...]:
+    """Where nobody comes in, pools are names for what a policy service answers: they need no servers."""
+    return POOLS if has_doors(listen) else tuple(replace(pool, backends=()) for pool in POOLS)
 
 
-def _pools(sheet: Sheet, tables: Any, folder: Path) -> tuple[Pool, ...]:
+def _pools(sheet: Sheet, tables: Any, folder: Path, *, serving: bool) -> tuple[Pool, ...]:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         sheet.mistake(("pool",), "the pools have no names", "write a line such as [pool.nice] above each pool")
         return POOLS
     if not tables:
         sheet.mistake(("pool",), "there are no pools", "add one, or remove the line to get the pools nice and hostile")
         return POOLS
-    return tuple(_pool(sheet, title, table, folder) for title, table in tables.items())
+    return tuple(_pool(sheet, title, table, folder, serving=serving) for title, table in tables.items())
 
 
-def _pool(sheet: Sheet, title: str, table: Any, folder: Path) -> Pool:
+def _pool(sheet: Sheet, title: str, table: Any, folder: Path, *, serving: bool) -> Pool:
     here = ("pool", title)
     try:
         name(title)
@@ -181,7 +179,11 @@ def _pool(sheet: Sheet, title: str, table: Any, folder: Path) -> Pool:
     if title in _POOL_WORDS:
         sheet.mistake(here, f'the name "{title}" has a meaning of its own', "give the pool another name")
     values = sheet.read(here, table, _POOL)
-    backends = values.pop("backends", (Backend("bundled", title),))
+    backends = values.pop("backends", (Backend("bundled", title),) if serving else ())
+    if serving and not backends:
+        sheet.mistake(
+            (*here, "backends"), "the array is empty", "write at least one member, or remove the line for the default"
+        )
     return Pool(name=title, backends=tuple(_resolved(backend, folder) for backend in backends), **values)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from frontproxy.core.config import ListSettings, NetworkEvidence, Points
 from frontproxy.core.config_values import FieldValue
+from frontproxy.core.seen import Seen
 from frontproxy.core.verdict import Reason
 
 DECIDING = frozenset({"deny", "own", "relay", "probe"})
@@ -58,6 +59,8 @@ class Evidence(NamedTuple):
     domain: str = ""
     vouched: float = 0.0
     """Points of the client's own good record alone, and of the operator's lists that speak for it."""
+    seen: Seen | None = None
+    """The facts behind it."""
 
     @property
     def score(self) -> float:

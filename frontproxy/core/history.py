@@ -17,17 +17,20 @@ sender whose hundred addresses are all such friends must not be forgotten as a p
 
 from typing import NamedTuple
 
-from frontproxy.core.durations import ago
+from frontproxy.core.amounts import others_text, own_text
 from frontproxy.core.level import (
     NOTHING,
     Forgetting,
     Level,
-    Present,
     grown,
+    left_of,
+    part_taken,
     points_of,
     present,
+    shrunk,
     taught,
     taught_by_others,
+    untaught,
 )
 from frontproxy.core.provider import ProviderRecord, witnesses_after
 from frontproxy.core.verdict import Reason
@@ -37,6 +40,7 @@ GOOD_A_DAY = 10.0
 
 _DAY = 86400.0
 _IPV6_CLIENT = 8  # bytes of its key
+_SECONDS_LOST = 2.0  # by the rounding of times, on the way to the disk and back
 _LEAST_POINTS = 0.0005  # what is smaller is rounding, and no reason
 
 
@@ -104,7 +108,8 @@ class Lesson(NamedTuple):
     """What one session taught: all that is needed to take it back (`unlearn`)."""
 
     t: float
-    """When it was learned, in seconds since 1970."""
+    """What its units count from, in seconds since 1970: when the session ended; for one that ended before the client's
+    record was last touched (and is learned from old logs), when that was."""
     keys: Keys
     domain: str
     """Of the provider it taught; empty if none."""
@@ -112,7 +117,7 @@ class Lesson(NamedTuple):
     """Units counted, after the daily limit; below 0 if good was taken back."""
     bad: float
     weight: float
-    """Share of the units that its neighbourhoods were taught, before the limit of a share."""
+    """Share of the units that its network has taken; its provider and its ASN took about the same."""
 
 
 class Recollection(NamedTuple):
@@ -161,16 +166,14 @@ def recollect(recalled: Recalled, *, now: float, forgetting: Forgetting) -> Reco
         others = taught_by_others(around.level, around.share, now, forgetting)
         points = max(-limit, min(limit, points_of(others, prior)))
         if abs(points - prior) >= _LEAST_POINTS:
-            text = f"{_amount(others)} of other clients {around.whose}"
-            reasons.append(Reason(around.name, points - prior, text))
+            reasons.append(Reason(around.name, points - prior, others_text(others, around.whose)))
         prior = points
     own = 0.0
     if client:
         evidence = present(client.own, now, forgetting)
         points = points_of(evidence, prior)
         if abs(points - prior) >= _LEAST_POINTS:
-            text = f"{_amount(evidence)}, the last {ago(now - client.own.t)}"
-            reasons.append(Reason("history", points - prior, text))
+            reasons.append(Reason("history", points - prior, own_text(client.own, now, forgetting)))
         own = max(0.0, points_of(evidence, 0.0))
     reasons.reverse()
     known = client is not None and client.own.n > 0.0
@@ -182,22 +185,29 @@ def own_points(client: ClientRecord, *, now: float, forgetting: Forgetting) -> f
     return points_of(present(client.own, now, forgetting), 0.0)
 
 
-def learn(recalled: Recalled, *, good: float, bad: float, now: float, forgetting: Forgetting) -> Recalled:
-    """The records after one more session of `good` and `bad` units (0 or more, see `core.outcome`).
+def learn(
+    recalled: Recalled, *, good: float, bad: float, taken_back: float = 0.0, now: float, forgetting: Forgetting
+) -> tuple[Recalled, Lesson]:
+    """The records after one more session of `good` and `bad` units (0 or more, see `core.outcome`), ended at `now`.
 
-    What there is nothing to learn about (an unknown ASN, no provider) is None. Good units beyond `GOOD_A_DAY` are not
-    counted. A session that counts nothing should not be learned, or strangers fill the history with nothing.
+    What there is nothing to learn about (an unknown ASN, no provider) is None. `taken_back` are good units of earlier
+    sessions that turned out to be none. A session that counts nothing should not be learned, or strangers fill the
+    history with nothing.
+
+    Good units beyond `GOOD_A_DAY` are not counted, and of a session from before the client's record was last touched
+    counts what time has left of it by then.
     """
     keys, name, client, network, provider, asn = recalled
     record = client or ClientRecord()
-    spent = max(0.0, record.spent - GOOD_A_DAY * max(0.0, now - record.own.t) / _DAY)
-    good = min(good, max(0.0, GOOD_A_DAY - spent))
+    good, bad, spent = _counted(record, good - taken_back, bad, now, forgetting)
+    now = max(now, record.own.t)
     weight = 1.0 / (1.0 + sum(present(record.own, now, forgetting)))
     own = grown(record.own, good, bad, now, forgetting)
 
     def teach(level: Level | None, share: Level) -> tuple[Level, Level]:
         return taught(level or NOTHING, share, good * weight, bad * weight, now, forgetting)
 
+    before = network or NOTHING
     network, network_share = teach(network, record.network_share)
     asn, asn_share = teach(asn, _share_of_asn(recalled)) if keys.asn else (None, NOTHING)
     provider_share = NOTHING if name or record.asn != keys.asn else record.provider_share
@@ -207,8 +217,73 @@ def learn(recalled: Recalled, *, good: float, bad: float, now: float, forgetting
         provider = ProviderRecord(level, witnesses_after(known.witnesses, keys.witness, own, now, forgetting))
     else:
         provider = None
-    learned = ClientRecord(own, network_share, provider_share, asn_share, spent + good, name or record.name, keys.asn)
-    return Recalled(keys, name, learned, network, provider, asn)
+    learned = ClientRecord(own, network_share, provider_share, asn_share, spent, name or record.name, keys.asn)
+    evidence = max(0.0, good) + bad
+    part = part_taken(before, network, evidence, now, forgetting) if evidence else weight
+    lesson = Lesson(now, keys, recalled.domain, good, bad, part)
+    return Recalled(keys, name, learned, network, provider, asn), lesson
+
+
+def _counted(
+    record: ClientRecord, good: float, bad: float, now: float, forgetting: Forgetting
+) -> tuple[float, float, float]:
+    """The good and the bad that count of a session, and what is then spent of the good that a day allows.
+
+    A record knows what was spent at its last touch, and not on any day before. So sessions from before (of old logs)
+    have no day of their own: together they can count what was left to spend at the last touch, until the client is
+    seen again. That is less than they may deserve, and never more than one day's worth.
+    """
+    spent = max(0.0, record.spent - GOOD_A_DAY * max(0.0, now - record.own.t) / _DAY)
+    good, bad = left_of(good, bad, now, record.own.t, forgetting)
+    good = min(good, max(0.0, GOOD_A_DAY - spent))
+    if good < 0.0:  # no more can be taken back than there is
+        good = max(good, -present(record.own, now, forgetting, bad)[0])
+    return good, bad, spent + max(0.0, good)
+
+
+def unlearn(recalled: Recalled, lesson: Lesson, *, now: float, forgetting: Forgetting) -> Recalled:
+    """The records without a session: what it added goes, and what it had displaced comes back.
+
+    Lessons are to be taken back in the reverse order, the latest first: then a client's own evidence is what it would
+    be without them, and so are its network's, but for rounding and for others that its network learned from since; its
+    provider and ASN are close. When a record was last touched is not known any more. A lesson that is newer than the
+    record (a crash lost it, or an old copy was restored) changes nothing, nor does one about a client that is not
+    known any more.
+    """
+    client = recalled.client
+    if client is None or lesson.t >= client.own.t + _SECONDS_LOST:
+        return recalled
+    good, bad = lesson.good, lesson.bad
+    evidence = min(client.own.n, max(0.0, good) + bad)
+    own = shrunk(client.own, *left_of(good, bad, lesson.t, client.own.t, forgetting), evidence, forgetting)
+    client = client._replace(own=own, spent=max(0.0, client.spent - max(0.0, good)))
+    return _unlearn_around(recalled._replace(client=client), client, lesson, now, forgetting)
+
+
+def _unlearn_around(
+    recalled: Recalled, client: ClientRecord, lesson: Lesson, now: float, forgetting: Forgetting
+) -> Recalled:
+    """The records without what a lesson has taught the client's neighbourhoods, as far as they are still the same."""
+    keys, _name, _client, network, provider, asn = recalled
+
+    def unteach(level: Level, share: Level) -> tuple[Level, Level]:
+        good, bad = lesson.good * lesson.weight, lesson.bad * lesson.weight
+        return untaught(level, share, good, bad, lesson.t, forgetting)
+
+    if network:
+        network, share = unteach(network, client.network_share)
+        client = client._replace(network_share=share)
+    if client.asn == keys.asn == lesson.keys.asn:
+        if asn:
+            asn, share = unteach(asn, client.asn_share)
+            client = client._replace(asn_share=share)
+        if provider and client.name and client.name.domain == recalled.domain == lesson.domain:
+            level, share = unteach(provider.level, client.provider_share)
+            client = client._replace(provider_share=share)
+            provider = ProviderRecord(
+                level, witnesses_after(provider.witnesses, keys.witness, client.own, now, forgetting)
+            )
+    return recalled._replace(client=client, network=network, provider=provider, asn=asn)
 
 
 def _asn(recalled: Recalled) -> _Around:
@@ -236,10 +311,3 @@ def _share_of_asn(recalled: Recalled) -> Level:
     """The client's share of the ASN at hand; only a file of version 1 does not tell which it is of: likely this one."""
     client = recalled.client
     return client.asn_share if client and client.asn in {0, recalled.keys.asn} else NOTHING
-
-
-def _amount(evidence: Present) -> str:
-    good, bad = evidence
-    if bad < 0.05:
-        return f"still worth {good:.1f} good sessions" if good >= 0.05 else "still worth less than 0.1 sessions"
-    return f"still worth {f'{good:.1f} good and ' if good >= 0.05 else ''}{bad:.1f} bad sessions"

@@ -21,6 +21,8 @@ PRIOR_WEIGHT = 2.0
 SHARE_LIMIT = 3.0
 """Units of good evidence, and of bad, that one client can have in its neighbourhood."""
 
+_LEAST_EVIDENCE = 1e-6  # units; less is rounding
+_MOST_TAKEN_BACK = 100.0  # units by which a share may have seen more than its level, and be in it all the same
 _ROUNDING = 1e-6  # what a share may have gained on its way to the disk and back
 
 
@@ -71,10 +73,34 @@ def aged(level: Level, now: float, forgetting: Forgetting, evidence: float = 0.0
     return Level(max(level.t, now), level.n + evidence, *present(level, now, forgetting, evidence))
 
 
+def left_of(good: float, bad: float, then: float, now: float, forgetting: Forgetting) -> Present:
+    """What time has left at `now` of units that were new `then`; all of them if that is later."""
+    return present(Level(then, 0.0, good, bad), now, forgetting) if now > then else (good, bad)
+
+
 def grown(level: Level, good: float, bad: float, now: float, forgetting: Forgetting) -> Level:
-    """The level after a session of so many units."""
-    old = aged(level, now, forgetting, good + bad)
-    return Level(old.t, old.n, old.good + good, old.bad + bad)
+    """The level after a session of so many units; good ones below 0 are taken back, as far as there are any.
+
+    Of a session from before the last touch (learned from old logs) counts what time would have left of it by then, and
+    that counts as new: it displaces as much as it adds. So old logs can be read in any order, and cannot wash away what
+    is known since.
+    """
+    good, bad = left_of(good, bad, now, level.t, forgetting)
+    old = aged(level, now, forgetting, max(0.0, good) + bad)
+    return Level(old.t, old.n, max(0.0, old.good + good), old.bad + bad)
+
+
+def shrunk(level: Level, good: float, bad: float, evidence: float, forgetting: Forgetting) -> Level:
+    """The level without its latest units, of which so many are left; `evidence` says how many displaced old ones.
+
+    What they displaced comes back, which turns `grown` round.
+    """
+    n = level.n - evidence
+    if n < _LEAST_EVIDENCE:
+        return Level(level.t, 0.0, 0.0, 0.0)
+    back = (1.0 + 1.0 / forgetting.evidence_cap) ** evidence
+    # Nobody has more than it has seen: rounding, which grows on the way back, ends there.
+    return Level(level.t, n, min(n, _less(level.good, good) * back), min(n, _less(level.bad, bad) * back))
 
 
 def taught(
@@ -82,17 +108,46 @@ def taught(
 ) -> tuple[Level, Level]:
     """A neighbourhood after a client's session, and the client's share in it at the same moment.
 
-    The units count as far as there is room for them in the share.
+    The units count as far as there is room for them in the share; good ones below 0 as far as the share has any.
     """
     if _outlived(share, level):
         share = NOTHING
+    good, bad = left_of(good, bad, now, level.t, forgetting)
     now = max(level.t, now)
     share = aged(share, now, forgetting, level.n - share.n)
-    good = min(good, max(0.0, SHARE_LIMIT - share.good))
     bad = min(bad, max(0.0, SHARE_LIMIT - share.bad))
+    good = min(good, max(0.0, SHARE_LIMIT - share.good))
+    if good < 0.0:
+        good = max(good, -present(share, now, forgetting, bad)[0])
     level = grown(level, good, bad, now, forgetting)
     share = grown(share, good, bad, now, forgetting)
     return level, Level(level.t, level.n, share.good, share.bad)
+
+
+def untaught(
+    level: Level, share: Level, good: float, bad: float, then: float, forgetting: Forgetting
+) -> tuple[Level, Level]:
+    """A neighbourhood and a client's share in it without a session that taught it so many units `then`.
+
+    Exact if it was the latest that the neighbourhood was taught. Never more goes than the share has.
+    """
+    # A share that has seen more than the level is one of those whose neighbours' sessions were taken back before.
+    own_good, own_bad = present(share, level.t, forgetting, max(-_MOST_TAKEN_BACK, level.n - share.n))
+    share = Level(level.t, level.n, min(SHARE_LIMIT, own_good), min(SHARE_LIMIT, own_bad))
+    left_good, left_bad = left_of(good, bad, then, level.t, forgetting)
+    gone_good, gone_bad = min(left_good, share.good), min(left_bad, share.bad)
+    left = max(0.0, left_good) + left_bad
+    evidence = (max(0.0, good) + bad) * (max(0.0, gone_good) + gone_bad) / left if left else 0.0
+    evidence = min(evidence, level.n)
+    return shrunk(level, gone_good, gone_bad, evidence, forgetting), shrunk(
+        share, gone_good, gone_bad, evidence, forgetting
+    )
+
+
+def part_taken(before: Level, after: Level, offered: float, then: float, forgetting: Forgetting) -> float:
+    """The part of so many units of evidence, new `then`, that a neighbourhood has taken between these two moments."""
+    offered, _ = left_of(offered, 0.0, then, after.t, forgetting)
+    return (after.n - before.n) / offered if offered else 0.0
 
 
 def taught_by_others(level: Level, share: Level, now: float, forgetting: Forgetting) -> Present:
@@ -111,6 +166,12 @@ def points_of(evidence: Present, prior_points: float) -> float:
         return prior_points
     odds = 10.0 ** (prior_points / 10.0)
     return 10.0 * log10((good + PRIOR_WEIGHT * odds / (1.0 + odds)) / (bad + PRIOR_WEIGHT / (1.0 + odds)))
+
+
+def _less(units: float, gone: float) -> float:
+    """The units without those; what only rounding leaves of them is nothing."""
+    left = units - gone
+    return left if left > 1e-12 * units else 0.0
 
 
 def _outlived(share: Level, level: Level) -> bool:

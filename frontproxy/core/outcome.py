@@ -6,12 +6,14 @@ said. What a session adds is bounded by `GOOD_LIMIT` and `BAD_LIMIT`, whatever i
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from frontproxy.wire.outcome_line import OutcomeLine
 
 GOOD_LIMIT = 2.0
 BAD_LIMIT = 4.0
-"""Units that one session can add."""
+"""Units that one session can add; a trap address that was hit counts `TRAP`, which is more."""
+TRAP = 8.0
 
 EARLY_TALK = 1.0
 """Units of bad for talking before the greeting."""
@@ -28,19 +30,27 @@ class Weight:
     bad: float
     text: str
     """The causes that counted, for the log; empty when none did."""
+    taken_back: float = 0.0
+    """Good units of earlier sessions that turned out to be none."""
 
 
 def weigh(outcome: OutcomeLine, *, forwarder: bool = False) -> Weight:
-    """What the session counts. From a `forwarder` verdicts on content count a tenth."""
+    """What the session counts. From a `forwarder` verdicts on what it sends count a tenth."""
     share = _FORWARDER_SHARE if forwarder else 1.0
-    kept = 1.0 - share if outcome.content_refused else 1.0  # refused content takes the session's good back
-    causes = [*_of_mail(outcome), *_of_recipients(outcome), *_of_manners(outcome), *_of_end(outcome)]
-    if outcome.content_refused:
-        text = _counted(outcome.content_refused, "message") + " refused for the content"
-        causes.append(Weight(0.0, 2.0 * share * outcome.content_refused, text))
+    limit = max(BAD_LIMIT, TRAP * share) if outcome.trap else BAD_LIMIT
+    verdicts = list(_of_content(outcome, share))
+    kept = 1.0 - share if verdicts else 1.0  # they take the session's good back
+    causes = [*_of_mail(outcome), *_of_recipients(outcome), *_of_manners(outcome), *_of_end(outcome), *verdicts]
     good = min(GOOD_LIMIT, sum(cause.good for cause in causes)) * kept
-    bad = min(BAD_LIMIT, sum(cause.bad for cause in causes))
+    bad = min(limit, sum(cause.bad for cause in causes))
     return Weight(good, bad, ", ".join(cause.text for cause in causes if cause.good * kept or cause.bad))
+
+
+def verdict_weight(kind: Literal["good", "bad"], units: float, *, forwarder: bool = False) -> Weight:
+    """What a verdict that came later counts, such as a user's report. A `forwarder` answers for a tenth of the bad."""
+    if kind == "good":
+        return Weight(units, 0.0, "told good")
+    return Weight(0.0, units * (_FORWARDER_SHARE if forwarder else 1.0), "told bad")
 
 
 def _of_mail(outcome: OutcomeLine) -> Iterator[Weight]:
@@ -53,6 +63,19 @@ def _of_mail(outcome: OutcomeLine) -> Iterator[Weight]:
             yield Weight(0.2 * unverified, 0.0, _counted(unverified, "message") + " for unverified recipients")
     if outcome.auth_good:
         yield Weight(1.0, 0.0, "authenticated")
+
+
+def _of_content(outcome: OutcomeLine, share: float) -> Iterator[Weight]:
+    """Verdicts on what was sent, of which the client answers for this share."""
+    spam = max(0, outcome.content_refused - outcome.malware)
+    if outcome.malware:
+        yield Weight(0.0, 4.0 * share * outcome.malware, _counted(outcome.malware, "message") + " refused for malware")
+    if spam:
+        yield Weight(0.0, 2.0 * share * spam, _counted(spam, "message") + " refused for the content")
+    if outcome.probable:
+        yield Weight(0.0, 0.7 * share * outcome.probable, _counted(outcome.probable, "message") + " probably spam")
+    if outcome.trap:
+        yield Weight(0.0, TRAP * share, "hit a trap address")  # once, however many
 
 
 def _of_recipients(outcome: OutcomeLine) -> Iterator[Weight]:

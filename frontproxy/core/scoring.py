@@ -54,6 +54,8 @@ def judge(evidence: Evidence, config: Config, *, pin: Pin | None, weather: Weath
         standing=standing,
         learning=_learning(evidence),
         is_vouched_for=evidence.vouched >= config.listen.settled,
+        stress=weather.stress,
+        seen=evidence.seen,
     )
 
 

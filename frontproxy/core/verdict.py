@@ -3,7 +3,10 @@
 These values are made for every session, so they are tuples: a frozen dataclass takes three times as long to make.
 """
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:  # what was seen holds what history recalls, which gives reasons
+    from frontproxy.core.seen import Seen
 
 
 class Reason(NamedTuple):
@@ -42,6 +45,10 @@ class Verdict(NamedTuple):
     """How its outcomes become history: not at all for lists of kind own, relay and probe."""
     is_vouched_for: bool = False
     """What we know of it ourselves, or the operator says, makes it a friend, whatever others say."""
+    stress: tuple[str, ...] = ()
+    """Pools that were under stress."""
+    seen: "Seen | None" = None
+    """The facts it is founded on; None if there were none to look at."""
 
     @property
     def is_welcome(self) -> bool:

@@ -100,6 +100,8 @@ class Given:
     taken_at: float | None = None
     has_ended: bool = False
     """Its outcome has been told."""
+    earned: float = 0.0
+    """Units of good that its outcome taught, and that no later verdict has taken back."""
     is_survivor: bool = False
     """A frontproxy before us gave it away."""
 

@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import chain, takewhile
+from math import inf
 
 from frontproxy.core.address import AddressError, pack
 from frontproxy.handover.backends import Backend, Given
 from frontproxy.wire.outcome_line import OutcomeLine
 
+_SAME = 5.0  # seconds that the clocks of a feed and of ours may be apart
 REMEMBERED = 20_000
 """Sessions remembered after their place was given back, to know an outcome told late or twice."""
 
@@ -46,10 +48,11 @@ class Register:
         self._open.pop(given.session.id, None)
         self._forget_port(given)
 
-    def find(self, outcome: OutcomeLine) -> Given | None:
+    def find(self, outcome: OutcomeLine, ended: float = inf) -> Given | None:
         """The session an outcome tells of: by its id, or else by the port; the client's address must be the same.
 
-        Of several sessions from one port it is the eldest whose outcome was not told: feeds tell them in order.
+        Of several sessions from one port it is the eldest whose outcome was not told: feeds tell them in order. But a
+        second feed may tell late of the session before; `ended` (monotonic) is when the one it tells of was over.
         """
         try:
             packed = pack(outcome.client)  # however the feed spells it
@@ -59,7 +62,17 @@ class Register:
             given = self._open.get(outcome.session) or self._past.get(outcome.session)
             return given if given and given.session.packed == packed else None
         found = self._by_port.get((packed, outcome.port), ())
+        if len(found) > 1:  # one alone is the one, whatever the feed's clock shows
+            found = [given for given in found if given.given_at <= ended + _SAME] or found[:1]
         return next((given for given in found if not given.has_ended), found[-1] if found else None)
+
+    def latest_that_earned(self, client: bytes) -> Given | None:
+        """The latest session that earned its client good which was not taken back, as far as it is remembered.
+
+        It looks through them all, for a millisecond or two: for what is asked now and then.
+        """
+        latest_first = chain(reversed(self._open.values()), reversed(self._past.values()))
+        return next((given for given in latest_first if given.earned and given.session.client == client), None)
 
     def _forget_port(self, given: Given) -> None:
         key = given.session.packed, given.session.port

@@ -32,12 +32,17 @@ class Orders:
 def read_orders(descriptor: int) -> Orders:
     """Read the first line. Raises BadOrders, OSError."""
     values = read_line(descriptor)
-    match values:
-        case {"report": str(report)} if report:
-            return Orders(Path(report), _path(values, "admin"), _path(values, "file"), values.get("classes", {}))
-    raise BadOrders('"report", the path of the report socket, is missing')
+    if not isinstance(values, dict) or (report := _path(values, "report")) is None:
+        raise BadOrders('"report", the path of the report socket, is missing')
+    classes = values.get("classes", {})
+    if not isinstance(classes, dict) or not all(isinstance(action, str) for action in classes.values()):
+        raise BadOrders('"classes" is no table of texts')
+    return Orders(report, _path(values, "admin"), _path(values, "file"), classes)
 
 
 def _path(values: dict[str, object], key: str) -> Path | None:
-    value = values.get(key)
-    return Path(str(value)) if value else None
+    """A path that was named. Raises BadOrders."""
+    value = values.get(key, "")
+    if not isinstance(value, str):
+        raise BadOrders(f'"{key}" is no path')
+    return Path(value) if value else None

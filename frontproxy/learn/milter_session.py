@@ -12,43 +12,30 @@ What was tried with Postfix 3.7, and what follows from it:
 - A recipient that an earlier milter refuses is not seen at all. One that Postfix refuses is, with its enhanced code and
   its text after the first word, which is as a rule the address: `Relay access denied` is Postfix's own, and a client
   that makes its address end like that would only speak against itself.
-- Only unknown commands are seen, not the broken ones; nor early talk, nor the end of a session that Postfix ends for
-  an HTTP verb (`smtpd_forbidden_commands`).
-- QUIT, loss and time-out look alike too: `quit` is said, the end that counts nothing.
+- Only unknown commands are seen, neither broken ones nor those out of turn. Early talk changes nothing that we hear,
+  and a session that Postfix ends for an HTTP verb (`smtpd_forbidden_commands`) looks like one that came and went.
+- QUIT, loss, time-out and too many errors end alike, whatever flags are negotiated: an abort if the client had greeted,
+  then the close. `quit` is said, the end that counts nothing. With every event answered, a time-out shows as a close
+  that comes `smtpd_timeout` after the last event; so does a client that idles and leaves, and RSET and NOOP are not
+  heard. That would make Postfix wait for us four more times a session, so it is left to the log, which tells the ends;
+  in the house, early talk is seen by frontproxy itself.
+- TLS is told by the macro {tls_version}, which is empty without it.
 
 An accepted recipient counts as known to exist: by default (`smtpd_reject_unlisted_recipient`) Postfix refuses unlisted
 ones wherever it has a table of them. A catch-all domain, or a relay domain without `relay_recipient_maps`, cannot be
 told from here.
 """
 
-import re
-from typing import Final, Literal
+from typing import Final
 
+from frontproxy.core.refusal import postfix_refusal
 from frontproxy.learn import milter_wire as wire
 from frontproxy.learn.milter_wire import MilterError
 from frontproxy.wire.outcome_line import OutcomeLine
 
-Refusal = Literal["unknown", "relay", "policy", "ours"]
-_CODE: Final = re.compile(rb"5\.([0-9]{1,3})\.([0-9]{1,3})")
-_RELAY: Final = b"Relay access denied"
 _NO_MACROS: Final[dict[bytes, bytes]] = {}
 _WITH_MACROS: Final = {b"M", b"R"}
 """Events whose macros say something; a queue id comes with others, wanted or not."""
-
-
-def refusal(code: bytes, text: bytes) -> Refusal:
-    """Why Postfix refused a recipient, by its enhanced code (RFC 3463) and its own words; `ours` counts nothing."""
-    form = _CODE.fullmatch(code)
-    if form is None:
-        return "ours" if code.startswith(b"4") else "policy"
-    match form[1]:
-        case b"1":
-            return "policy" if form[2] in {b"7", b"8"} else "unknown"  # those speak of the sender's address
-        case b"2" | b"3" | b"4":  # the mailbox (full, disabled), the mail system, the network
-            return "ours"
-        case b"7" if form[2] == b"1" and (text == _RELAY or text.endswith(b">: " + _RELAY)):
-            return "relay"
-    return "policy"
 
 
 class MilterSession:
@@ -56,7 +43,7 @@ class MilterSession:
 
     __slots__ = (
         *("_agreement", "_auth", "_bad_commands", "_client", "_macros", "_messages", "_null", "_packets"),
-        *("_policy", "_recipients", "_refused", "_refused_null", "_relay", "has_ended"),
+        *("_policy", "_recipients", "_refused", "_refused_null", "_relay", "_tls", "has_ended"),
     )
 
     def __init__(self) -> None:
@@ -64,7 +51,7 @@ class MilterSession:
         self._agreement: wire.Agreement | None = None
         self._client: tuple[str, int] | None = None
         self._macros = _NO_MACROS
-        self._null = self._auth = False
+        self._null = self._auth = self._tls = False
         self._messages = self._recipients = self._bad_commands = 0
         self._refused = self._refused_null = self._relay = self._policy = 0
         self.has_ended = False
@@ -102,6 +89,7 @@ class MilterSession:
             null_sender=0 < self._refused == self._refused_null,
             bad_commands=self._bad_commands,
             auth_good=int(self._auth),
+            tls=self._tls,
         )
 
     def _take(self, letter: int, content: bytes) -> bytes:
@@ -118,6 +106,7 @@ class MilterSession:
         elif letter == wire.MAIL:
             self._null = content.partition(b"\0")[0] == b"<>"
             self._auth = self._auth or bool(macros.get(b"{auth_authen}"))
+            self._tls = self._tls or bool(macros.get(b"{tls_version}"))
         elif letter == wire.END_OF_MESSAGE:
             self._messages += 1
         elif letter == wire.UNKNOWN:
@@ -132,7 +121,7 @@ class MilterSession:
         if macros.get(b"{rcpt_mailer}") != b"error":
             self._recipients += 1
             return
-        kind = refusal(macros.get(b"{rcpt_host}", b""), macros.get(b"{rcpt_addr}", b""))
+        kind = postfix_refusal(macros.get(b"{rcpt_host}", b""), macros.get(b"{rcpt_addr}", b""))
         if kind == "ours":
             return
         self._refused += 1

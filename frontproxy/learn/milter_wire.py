@@ -18,6 +18,7 @@ from kilter.protocol.core import NR_FLAG_MAP
 from kilter.protocol.messages import ActionFlags, ProtocolFlags, Stage
 
 from frontproxy.core.address import AddressError, pack, unpack
+from frontproxy.learn.garbage import Garbage
 
 PACKET_LIMIT: Final = 16 * 1024
 """Octets of one packet. Postfix's largest holds one SMTP command (2,048) or one reply of its own."""
@@ -55,7 +56,7 @@ _WANTED: Final = (
 _MACROS: Final = {
     Stage.CONNECT: (),
     Stage.HELO: (),
-    Stage.ENVELOPE_FROM: ("{auth_authen}",),
+    Stage.ENVELOPE_FROM: ("{auth_authen}", "{tls_version}"),
     Stage.ENVELOPE_RECIPIENT: ("{rcpt_mailer}", "{rcpt_host}", "{rcpt_addr}"),
     Stage.DATA: (),
     Stage.END_MESSAGE: (),
@@ -65,8 +66,8 @@ OFFER: Final = 12
 """Octets of an offer: version, actions, protocol flags."""
 
 
-class MilterError(ValueError):
-    """What came is not the milter protocol; the text says why, for the log."""
+class MilterError(Garbage):
+    """What came is not the milter protocol."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,17 @@
 
 Every touched record goes unwritten -> writing -> read. What was read is dropped oldest first, since the disk has it.
 What is unwritten exists nowhere else: while the disk takes nothing it collects here, up to a limit, and then the least
-telling of the longest untouched go.
+telling of the longest untouched and of the latest go: in a flood these are strangers, whoever came before it.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from math import inf
 
 from frontproxy.memory.rows import Record, level_of
 
-_SAMPLE = 64  # records that are compared when room must be made
+_SAMPLE = 32  # records, of the longest untouched and as many of the latest, that are compared when room must be made
 _DROPPED = 16  # how many of them go
 
 
@@ -91,15 +91,24 @@ class Recent:
         """What the disk does not have yet."""
         return {**self._writing, **self._unwritten}
 
+    def replace_all(self, change: Callable[[Record], Record]) -> None:
+        """Every record has become another, on disk too; what was read of it is read again."""
+        self._read.clear()
+        for key, record in self._unwritten.items():
+            if record is not None:
+                self._unwritten[key] = change(record)
+
     def __len__(self) -> int:
         """How many records the disk does not have yet."""
         return len(self._unwritten) + len(self._writing)
 
     def _make_room(self) -> None:
-        oldest = [self._unwritten.popitem(last=False) for _record in range(min(_SAMPLE, len(self._unwritten)))]
-        oldest.sort(key=lambda item: _worth(item[1]))
-        self._unwritten.update(oldest[_DROPPED:])
-        self.dropped += len(oldest[:_DROPPED])
+        count = min(_SAMPLE, len(self._unwritten) // 2)
+        sample = [self._unwritten.popitem(last=False) for _record in range(count)]
+        sample += reversed([self._unwritten.popitem() for _record in range(count)])
+        sample.sort(key=lambda item: _worth(item[1]))  # equals stay in order, so the longest untouched of them go
+        self._unwritten.update(sample[_DROPPED:])
+        self.dropped += len(sample[:_DROPPED])
 
 
 def _worth(record: Record | None) -> float:

@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from frontproxy.memory.copies import copy_path, make_private, sync
-from frontproxy.memory.migration import NotMigrated, Tell, migrate
+from frontproxy.memory.half_lives import HalfLives
+from frontproxy.memory.migration import NotMigrated, migrate
+from frontproxy.memory.progress import Tell
+from frontproxy.memory.schema import VERSION
 from frontproxy.memory.soundness import Damaged, Foreign, check, version_at_a_glance
-from frontproxy.memory.table import VERSION, Table
+from frontproxy.memory.table import Table
 
 _SIDE_FILES = ("", "-wal", "-shm")
 _TO_BRING_UP = (
@@ -35,10 +38,10 @@ class Opened:
     """Why it cannot be written now; over with the first write that succeeds."""
 
 
-def open_soundly(path: Path, *, now: float, tell: Tell) -> Opened:
-    """Open the file, after repair or migration if it needs that; `tell` hears of the latter.
+def open_soundly(path: Path, *, now: float, half_lives: HalfLives, tell: Tell) -> Opened:
+    """Open the file, after repair, migration or conversion to these half-lives if it needs that; `tell` hears of these.
 
-    Raises nothing; at worst no table and the reasons come back.
+    Nobody else may have it open for writing. Raises nothing; at worst no table and the reasons come back.
     """
     troubles: list[str] = []
     try:
@@ -49,8 +52,10 @@ def open_soundly(path: Path, *, now: float, tell: Tell) -> Opened:
             troubles.append(_replace(path, str(damage), now))
             version = check(path)
         if 0 < version < VERSION:
-            migrate(path, tell)
-        return Opened(Table(path), troubles)
+            migrate(path, version, now, tell)
+        table = Table(path)
+        troubles += _keep_under(table, half_lives, now, tell)
+        return Opened(table, troubles)
     except Foreign as foreign:
         troubles.append(f"{path} {foreign}; until then history is kept in memory only")
     except NotMigrated as why:
@@ -59,13 +64,24 @@ def open_soundly(path: Path, *, now: float, tell: Tell) -> Opened:
             f"left as it is, and history is kept in memory only: {_TO_BRING_UP}"
         )
     except (OSError, sqlite3.Error, Damaged) as error:
-        table = _frozen(path)
-        if table:
+        frozen = _frozen(path)
+        if frozen:
             failing = f"history file {path} can only be read ({error}); make room on the disk, or give us rights"
-            return Opened(table, troubles, failing)
+            return Opened(frozen, troubles, failing)
         remedy = _TO_BRING_UP if _is_older(path) else "correct the path or its rights, then restart"
         troubles.append(f"history file {path} cannot be used ({error}); history is kept in memory only: {remedy}")
     return Opened(None, troubles)
+
+
+def _keep_under(table: Table, half_lives: HalfLives, now: float, tell: Tell) -> list[str]:
+    try:
+        table.keep_under(half_lives, now, tell)
+    except sqlite3.Error as error:
+        return [
+            f"history file {table.path} cannot be converted to other half-lives ({error}) and fades by the new ones as "
+            f"it is; make room on the disk for twice its size, then restart"
+        ]
+    return []
 
 
 def _frozen(path: Path) -> Table | None:

@@ -5,7 +5,7 @@ import struct
 from contextlib import closing
 from pathlib import Path
 
-from frontproxy.memory.table import APPLICATION, VERSION
+from frontproxy.memory.schema import APPLICATION, VERSION
 
 _MAGIC = b"SQLite format 3\0"
 _NOT_OURS = "is the database of another program and is left as it is; name another file in [history] file"

@@ -4,11 +4,16 @@ What a session taught is in memory at once, and on disk within half a second: a 
 history. The event loop only ever reads, one query for a client that is not in memory; all else happens in worker
 threads. When the disk fails, history goes on in memory, bounded, and the log says so once. A bug costs what was to be
 written at that moment, or it would come back with that for ever.
+
+One process at a time may have the file open: the proxy, or a command while no proxy runs; any other is refused before
+it has touched anything (`lock.InUse`). Beside it any number may read, through connections that only read, or with the
+sqlite3 command and the views (see `views`): readers wait for nobody and nobody waits for them, but a long read keeps
+the write-ahead log from being reused, so that it grows meanwhile.
 """
 
 import sqlite3
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
 from typing import Self, cast
@@ -20,10 +25,14 @@ from frontproxy.core.level import Forgetting, Level
 from frontproxy.core.names import is_below
 from frontproxy.core.provider import ProviderRecord
 from frontproxy.memory import repair
+from frontproxy.memory.half_lives import Change, HalfLives
+from frontproxy.memory.lock import Lock
 from frontproxy.memory.ranking import rank
-from frontproxy.memory.recent import ABSENT, Absent, Recent
-from frontproxy.memory.rows import ASN, CLIENT, NETWORK, PROVIDER, Record, provider_key, unpack
-from frontproxy.memory.table import Order
+from frontproxy.memory.reading import Reading
+from frontproxy.memory.recent import Recent
+from frontproxy.memory.rows import ASN, CLIENT, NETWORK, PROVIDER, provider_key
+from frontproxy.memory.table import Order, Table
+from frontproxy.memory.told import LIMIT, Told, ToldKeys, minute_key, minutes_around
 from frontproxy.memory.troubles import TROUBLES, Log, Troubles
 from frontproxy.memory.upkeep import Upkeep
 
@@ -37,26 +46,37 @@ _REMEDY = "make room on the disk, or see to the trouble in brackets"
 
 
 class HistoryFile:
-    """Made by `open`; somebody must `run` it. A reload may set `limit`, `forgetting` and `generic` anew at any time."""
+    """Made by `open`; somebody must `run` it. A reload may set `limit` and `generic` anew, and `convert` it."""
 
     def __init__(
-        self, opened: repair.Opened, *, limit: int, forgetting: Forgetting, clock: Callable[[], float], log: Log
+        self,
+        opened: repair.Opened,
+        lock: Lock,
+        *,
+        limit: int,
+        forgetting: Forgetting,
+        clock: Callable[[], float],
+        log: Log,
     ) -> None:
         self.limit = limit
         """Rows that each level may have on disk."""
         self.forgetting = forgetting
+        """How evidence fades; see `convert` for another."""
         self.generic: Container[str] = ()
         """Domains that the operator takes for nobody's provider; a name below one may be remembered from before."""
         self._table = opened.table
+        self._lock = lock
+        self._told = Told(_told_since(opened, clock()))
+        self._live = 0  # the minute that was noted last
         self._clock = clock
         self._log = log
         self._recent = Recent(read_limit=_READ_LIMIT, unwritten_limit=_UNWRITTEN_LIMIT)
+        self._reading = Reading(opened.table, self._recent, log)
         self._writing = trio.Lock()
         self._limiter = trio.CapacityLimiter(3)  # one write, one look, one question: never behind others' threads
         self._upkeep = Upkeep(opened.table, clock=clock, limiter=self._limiter) if opened.table else None
         self._pause = _FLUSH_PAUSE
         self._troubles = Troubles(log, at_opening=opened.troubles, failing=opened.failing)
-        self._read_errors = 0
 
     @classmethod
     def open(
@@ -64,22 +84,30 @@ class HistoryFile:
     ) -> Self:
         """Open or make the file, after repair if need be. Blocks: a million clients take a while to check.
 
-        Raises nothing for a file that is damaged, newer or out of reach: see `current_troubles`, which are logged too.
+        Raises InUse if another process has it open. Raises nothing for a file that is damaged, newer or out of reach:
+        see `current_troubles`, which are logged too.
         """
-        opened = repair.open_soundly(path, now=clock(), tell=lambda text: log("history", state="migration", text=text))
-        history = cls(opened, limit=limit, forgetting=forgetting, clock=clock, log=log)
+        lock = Lock.take(path)
+        try:
+            tell = partial(_tell, log)
+            opened = repair.open_soundly(path, now=clock(), half_lives=HalfLives.of(forgetting), tell=tell)
+            history = cls(opened, lock, limit=limit, forgetting=forgetting, clock=clock, log=log)
+        except BaseException:
+            lock.release()
+            raise
         try:
             if history._upkeep and not opened.failing:
                 history._upkeep.count()
         except sqlite3.Error as error:
-            history._note_read_error(error)
+            history._reading.note_error(error)
         return history
 
     def close(self) -> None:
         """Close the file; what no flush has written is lost."""
         if self._table:
             self._table.close()
-        self._table = self._upkeep = None
+        self._table = self._upkeep = self._reading.table = None
+        self._lock.release()
 
     def recall(self, keys: Keys, *, heard: KnownName | None = None, now: float | None = None) -> Recalled:
         """What is known about a client and around it; a read error is no evidence.
@@ -87,16 +115,13 @@ class HistoryFile:
         `heard` is the name the DNS has just told; without one the name remembered serves if it holds at `now`, or, with
         no `now`, however old it is.
         """
-        row_keys = _row_keys(keys)
-        records = [self._recent.find(key) if key else None for key in row_keys]
-        if ABSENT in records:
-            records = self._read(row_keys, records)
+        records = self._reading.around(_row_keys(keys))
         client, network, asn = cast("tuple[ClientRecord | None, Level | None, Level | None]", records)
         name = name_in_force(client, heard, now)
         if name and name.domain and self.generic and is_below(name.domain, self.generic):  # the operator says so now
             name = name._replace(domain="")
-        provider = self._recall_provider(keys.asn, name.domain) if name and name.domain else None
-        return Recalled(keys, name, client, network, provider, asn)
+        provider = self._reading.one(provider_key(keys.asn, name.domain)) if name and name.domain else None
+        return Recalled(keys, name, client, network, cast("ProviderRecord | None", provider), asn)
 
     def remember(self, learned: Recalled) -> None:
         """Take what `core.history.learn` returned; the next flush writes it."""
@@ -110,11 +135,60 @@ class HistoryFile:
     def forget(self, client: bytes) -> bool:
         """Forget a client, though not what its network learned from it; tells whether it was known."""
         key = CLIENT + client
-        known = self._recent.find(key)
-        if known is ABSENT:
-            (known,) = self._read([key], [ABSENT])
+        known = self._reading.one(key) is not None
         self._recent.put(key, None)
-        return known is not None
+        return known
+
+    @property
+    def told_since(self) -> float:
+        """Seconds since 1970: what was told of earlier is not known any more, so nothing may be learned from then."""
+        return self._told.since
+
+    def is_told(self, key: int) -> bool:
+        """Whether the session with this key (see `told.told_key`) was learned; also if the file cannot tell."""
+        return key in self._told or self._reading.is_told(key)
+
+    def note_told(self, key: int) -> None:
+        """The session with this key was learned; the next flush writes it, together with what it taught."""
+        self._told.add(key)
+
+    def note_live(self, wall: float) -> None:
+        """A session was learned as it ended, at `wall` (seconds since 1970)."""
+        key = minute_key(wall)
+        if key != self._live:
+            self._live = key
+            self._told.add(key)
+
+    def was_live(self, wall: float) -> bool:
+        """Whether sessions that ended then, give or take two seconds, were learned as they ended."""
+        return any(self.is_told(key) for key in minutes_around(wall))
+
+    async def convert(self, forgetting: Forgetting) -> None:
+        """Let evidence fade by this from now on; what there is counts at first as it counted before.
+
+        Other half-lives take a pass over the whole file, during which nothing is written. If the file cannot be
+        converted it fades by the new ones all the same, that is told, and the next start tries again.
+        """
+        async with self._writing:
+            change = Change(HalfLives.of(self.forgetting), HalfLives.of(forgetting), self._clock())
+            if change.new != change.old and self._table:
+                await self._convert_file(self._table, change)
+            if change.new != change.old:
+                self._recent.replace_all(change.record)
+            self.forgetting = forgetting
+
+    async def _convert_file(self, table: Table, change: Change) -> None:
+
+        def tell(text: str) -> None:
+            trio.from_thread.run_sync(_tell, self._log, text)
+
+        convert = partial(table.keep_under, change.new, change.now, tell)
+        try:
+            await trio.to_thread.run_sync(convert, limiter=self._limiter)
+            self._troubles.end("half-lives")
+        except TROUBLES as error:
+            text = f"history cannot be converted to other half-lives ({error}); {_REMEDY}, then restart"
+            self._troubles.begin("half-lives", text)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write, evict and copy until cancelled; then write once more."""
@@ -138,7 +212,7 @@ class HistoryFile:
         try:
             return await trio.to_thread.run_sync(question, self._table, limiter=self._limiter)
         except sqlite3.Error as error:
-            self._note_read_error(error)
+            self._reading.note_error(error)
             return await trio.to_thread.run_sync(question, None, limiter=self._limiter)
 
     def status(self) -> dict[str, object]:
@@ -152,7 +226,7 @@ class HistoryFile:
             "asns": upkeep.rows[ASN] if upkeep else 0,
             "unwritten": len(self._recent),
             "dropped": self._recent.dropped,
-            "read_errors": self._read_errors,
+            "read_errors": self._reading.errors,
             "last_copy": upkeep.last_copy if upkeep else None,
             "troubles": self.current_troubles(),
         }
@@ -181,6 +255,8 @@ class HistoryFile:
         self._troubles.end("file")
         try:
             await upkeep.doom(self.limit, self.forgetting)
+            since = await upkeep.doom_told(LIMIT)
+            self._told.since = since or self._told.since
             self._troubles.end("size")
         except TROUBLES as error:
             self._troubles.begin("size", f"history cannot be kept within its size ({error}); {_REMEDY}")
@@ -198,51 +274,25 @@ class HistoryFile:
                 self._note_failure(error)
             except Exception as bug:  # noqa: BLE001  a bug in writing must not end the proxy
                 self._recent.drop_taken()
+                self._told.written()
                 self._troubles.bug("history of half a second was lost", bug)
             finally:  # also when cancelled
                 self._recent.give_back()
+                self._told.give_back()
 
     async def _write(self, *, abandon_on_cancel: bool) -> None:
         if not self._table or not self._upkeep:
             return
-        doomed = self._upkeep.take_doomed()
-        if not doomed and not len(self._recent):
+        doomed, before = self._upkeep.take_doomed(), self._upkeep.take_told_before()
+        if not (doomed or before or len(self._recent) or len(self._told)):
             return
-        write = partial(self._table.write, self._recent.take(), doomed)
-        gained = await trio.to_thread.run_sync(write, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter)
+        told = ToldKeys(self._told.take(), before, self._told.since)
+        write = partial(self._table.write, self._recent.take(), doomed, told)
+        done = await trio.to_thread.run_sync(write, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter)
         self._recent.written()
-        self._upkeep.gained(gained)
+        self._told.written()
+        self._upkeep.written(done)
         self._note_success()
-
-    def _recall_provider(self, asn: int, domain: str) -> ProviderRecord | None:
-        key = provider_key(asn, domain)
-        record = self._recent.find(key)
-        if record is ABSENT:
-            (record,) = self._read([key], [ABSENT])
-        return cast("ProviderRecord | None", record)
-
-    def _read(
-        self, keys: Sequence[bytes | None], records: list[Record | Absent | None]
-    ) -> list[Record | Absent | None]:
-        """The records, with those that are absent read from the disk."""
-        wanted = [key if record is ABSENT else None for key, record in zip(keys, records, strict=True)]
-        try:
-            rows = self._table.read(wanted) if self._table else {}
-        except sqlite3.Error as error:
-            self._note_read_error(error)
-            return [None if record is ABSENT else record for record in records]
-        for index, key in enumerate(wanted):
-            if key:
-                row = rows.get(key)
-                records[index] = record = unpack(row) if row else None
-                self._recent.keep_read(key, record)
-        return records
-
-    def _note_read_error(self, error: sqlite3.Error) -> None:
-        self._read_errors += 1
-        if self._read_errors == 1:
-            text = f"history cannot be read ({error}), so clients are strangers; a restart repairs a damaged file"
-            self._log("history", state="trouble", text=text)
 
     def _note_failure(self, error: Exception) -> None:
         self._troubles.begin("write", f"history cannot be written ({error}) and goes on in memory; {_REMEDY}")
@@ -256,3 +306,16 @@ class HistoryFile:
 
 def _row_keys(keys: Keys) -> tuple[bytes, bytes, bytes | None]:
     return CLIENT + keys.client, NETWORK + keys.network, ASN + keys.asn.to_bytes(4, "big") if keys.asn else None
+
+
+def _tell(log: Log, text: str) -> None:
+    """A line about work on the whole file."""
+    log("history", state="migration", text=text)
+
+
+def _told_since(opened: repair.Opened, now: float) -> float:
+    """Since when what was told is known; without a file that tells it, from now on."""
+    try:
+        return opened.table.told_since() if opened.table else now
+    except sqlite3.Error:
+        return now

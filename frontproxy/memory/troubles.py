@@ -10,7 +10,7 @@ from frontproxy.memory.soundness import Damaged
 TROUBLES: Final = (sqlite3.Error, OSError, Damaged, RuntimeError, MemoryError)
 """What work on the file raises when the machine is in trouble. (RuntimeError: there is no thread to be had.)"""
 
-Kind = Literal["write", "file", "size", "copy", "bug"]
+Kind = Literal["write", "file", "size", "copy", "half-lives", "bug"]
 
 _ERROR_LIMIT = 200  # characters
 _TRACEBACK_LIMIT = 900  # characters; what matters stands last

@@ -2,11 +2,12 @@
 
 When a level has more rows than it may, those with the least present evidence are doomed: a friend of years who has
 been silent for a month stays, a million strangers who did one thing each go. They are chosen by one pass over the
-level, more than needed at a time, and then deleted bit by bit, with the ordinary writes.
+level, more than needed at a time, and then deleted bit by bit, with the ordinary writes. So go the oldest hours of what
+was told, when these keys are too many.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import trio
 from frontproxy.core.level import Forgetting
 from frontproxy.memory.copies import copied_at, copy_path, write_copy
 from frontproxy.memory.rows import LEVELS
-from frontproxy.memory.table import Table
+from frontproxy.memory.table import FORGOTTEN_AT_ONCE, Table, Written
+from frontproxy.memory.told import first_key, hour_after
 
 _AT_ONCE = 5000  # rows deleted in one transaction, so that a write stays short
 _CHOSEN = 50_000  # rows chosen in one pass, so that a limit that was lowered does not fill the memory
@@ -35,6 +37,9 @@ class Upkeep:
         self._doomed: deque[tuple[bytes, float]] = deque()
         self._copy_tried = 0.0
         self._counted = False
+        self._told = 0
+        self._told_before = 0
+        self._forgetting_told = False  # by the write that is at work
         self._identity = _identity(kept.path)
         self.rows = dict.fromkeys(LEVELS, 0)
         """How many rows each level has on disk."""
@@ -47,16 +52,37 @@ class Upkeep:
 
     def count(self) -> None:
         """Count the rows (this blocks). Raises sqlite3.Error."""
-        self.rows = self._table.count()
+        self.rows, self._told = self._table.count()
         self._counted = True
 
-    def gained(self, rows: Mapping[bytes, int]) -> None:
-        """A write has added so many rows to each level."""
-        self.rows = {level: self.rows[level] + rows[level] for level in LEVELS}
+    def written(self, done: Written) -> None:
+        """A write has done so much."""
+        self.rows = {level: self.rows[level] + done.rows[level] for level in LEVELS}
+        self._told += done.told - done.forgotten
+        if self._forgetting_told and done.forgotten < FORGOTTEN_AT_ONCE:
+            self._told_before = 0
+
+    def take_told_before(self) -> int:
+        """Keys of what was told that are less than this shall go with the next write; 0 if none shall."""
+        self._forgetting_told = self._told_before > 0
+        return self._told_before
 
     def take_doomed(self) -> list[tuple[bytes, float]]:
         """Key and `t` of rows that the next write shall delete, unless they were touched since."""
         return [self._doomed.popleft() for _row in range(min(_AT_ONCE, len(self._doomed)))]
+
+    async def doom_told(self, limit: int) -> float | None:
+        """Choose the oldest hours to go if more than `limit` keys of what was told are there. Raises sqlite3.Error.
+
+        Returns since when what was told is known from now on; None if nothing goes.
+        """
+        excess = self._told - limit
+        if excess <= 0 or self._told_before:
+            return None
+        nth = partial(self._table.nth_told, excess + limit // _SHARE)
+        since = hour_after(await trio.to_thread.run_sync(nth, limiter=self._limiter))
+        self._told_before = first_key(since)
+        return since
 
     async def doom(self, limit: int, forgetting: Forgetting) -> None:
         """Choose what must go from the levels that have more than `limit` rows. Raises sqlite3.Error."""

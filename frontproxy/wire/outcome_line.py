@@ -57,12 +57,20 @@ class OutcomeLine:
     """It talked before the greeting."""
     content_refused: int = 0
     """Messages refused for their content after DATA."""
+    malware: int = 0
+    """Those of them that carried malware."""
+    probable: int = 0
+    """Messages that are probably spam and were not refused for it: tagged, or put aside."""
+    trap: int = 0
+    """Recipients that nobody has but who traps spammers, accepted or refused."""
     auth_good: int = 0
     auth_failed: int = 0
     stage: Stage = "command"
     """How far it had come when it ended: before a command, between commands, within DATA."""
     stress: bool = False
     """It was served by a personality under stress."""
+    tls: bool = False
+    """It was encrypted; counts nothing, and stands in the log."""
 
 
 _TYPES: dict[str, type] = {

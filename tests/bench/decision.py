@@ -74,7 +74,7 @@ async def fill(history: HistoryFile, clients: int) -> None:
             packed = client(number)
             keys = Keys(address.client_of(packed), address.network_of(packed), 0)
             recalled = history.recall(keys, heard=name_of(number))
-            history.remember(learn(recalled, good=1.0, bad=0.0, now=time.time(), forgetting=forgetting))
+            history.remember(learn(recalled, good=1.0, bad=0.0, now=time.time(), forgetting=forgetting)[0])
         await history.flush()
 
 

@@ -118,7 +118,7 @@ def tell(event: str, /, **values: object) -> None:
 
 def lived(history: HistoryFile, keys: Keys, good: float, bad: float, heard: KnownName | None = None) -> None:
     recalled = history.recall(keys, heard=heard)
-    history.remember(learn(recalled, good=good, bad=bad, now=NOW, forgetting=FORGETTING))
+    history.remember(learn(recalled, good=good, bad=bad, now=NOW, forgetting=FORGETTING)[0])
 
 
 def recall(history: HistoryFile, batch: list[Keys]) -> list[Recalled]:

@@ -19,6 +19,7 @@ from frontproxy.core.config import (
     ReplyPoints,
     parse,
 )
+from frontproxy.core.config_values import PolicyService
 from frontproxy.core.reply_pattern import parse_pattern
 
 FOLDER = Path("/etc/frontproxy")
@@ -57,7 +58,8 @@ def test_the_examples_of_the_shipped_file_work_when_uncommented() -> None:
     text = re.sub(r"^#(?=\S)", "", SHIPPED.read_text(), flags=re.MULTILINE)
     checked = check(text)
 
-    assert (checked.mistakes, checked.warnings) == ([], [])
+    assert checked.mistakes == []
+    assert [warning.key for warning in checked.warnings] == ["learn.milter"]  # the pools lead to the bundled smtpd
     assert [settings.name for settings in checked.config.lists] == ["partners"]
     assert checked.config.geo == (Geo(FOLDER / "asn.mmdb"),)
     assert checked.config.networks == (
@@ -70,6 +72,7 @@ def test_the_examples_of_the_shipped_file_work_when_uncommented() -> None:
     )
     assert [settings.zone for settings in checked.config.dnslists] == ["zen.spamhaus.org", "list.dnswl.org"]
     assert checked.config.smtpd["error_sleep_time"] == "1s"
+    assert checked.config.learn.maillog == Path("/var/log/mail.log")
 
 
 def test_each_setting_of_the_shipped_file_stands_under_a_comment() -> None:
@@ -153,6 +156,32 @@ def test_a_pool_starts_from_the_defaults_of_all_pools() -> None:
 
     assert pool.backends == (Backend("bundled", "all"),)
     assert (pool.sessions, pool.reserved, pool.per_client, pool.fallback) == (20, False, 3, "")
+
+
+def test_where_nobody_comes_in_pools_are_names_without_servers() -> None:
+    text = '[listen]\naddresses = []\n[learn]\nforeign = true\n[pool.good]\n[pool.bad]\n[[route]]\nto = "bad"'
+    checked = check(text)
+
+    assert checked.mistakes == []
+    assert [(pool.name, pool.backends) for pool in checked.config.pools] == [("good", ()), ("bad", ())]
+
+
+def test_actions_are_those_of_access_5() -> None:
+    actions = ("friends", "PERMIT", "450 4.7.1 Later", "DEFER_IF_PERMIT busy", "reject_unknown_client_hostname, permit")
+    for action in actions:
+        checked = check(f'[learn]\nforeign = true\npolicy = {{address = "[::1]:25", classes = {{nice = "{action}"}}}}')
+        assert (checked.mistakes, checked.warnings) == ([], [])
+        assert checked.config.learn.policy == PolicyService(("::1", 25), (("nice", action),))
+
+
+def test_classes_keep_the_order_of_the_file() -> None:
+    """So that the policy service is not started anew when nothing has changed."""
+    keys = ("reply", "hostile.stress", "nice", "hostile", "nice.stress")
+    text = "".join(f'"{key}" = "permit"\n' for key in keys)
+    config = check(f'[learn.policy]\naddress = "[::1]:25"\n[learn.policy.classes]\n{text}').config
+
+    assert config.learn.policy is not None
+    assert [key for key, _action in config.learn.policy.classes] == list(keys)
 
 
 def test_pools_keep_the_order_of_the_file() -> None:

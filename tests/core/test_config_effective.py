@@ -50,6 +50,26 @@ def test_where_a_milter_listens_is_printed_as_it_was_written() -> None:
         assert _read_again(config) == config
 
 
+def test_a_policy_service_is_printed_with_its_classes() -> None:
+    texts = (
+        'policy = "unix:/run/policy.sock"',
+        'policy = { address = "[::1]:10031", classes = { nice = "a", reply = "reply" } }',
+    )
+    for written in texts:
+        config = parse(f"[learn]\n{written}\nmaillog = 'mail.log'", file_name="config.toml", folder=FOLDER).config
+
+        assert config.learn.maillog == FOLDER / "mail.log"
+        assert config.learn.policy is not None
+        assert _read_again(config) == config
+
+
+def test_pools_without_servers_are_printed_as_such() -> None:
+    config = parse("[listen]\naddresses = []\n[learn]\nforeign = true", file_name="c", folder=FOLDER).config
+
+    assert [pool.backends for pool in config.pools] == [(), ()]
+    assert _read_again(config) == config
+
+
 def _read_again(config: Config) -> Config:
     checked = parse(dumps(effective(config)), file_name="printed", folder=FOLDER)
     assert checked.mistakes == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from frontproxy.core.history import ClientRecord, Keys, Recalled, Recollection, learn, own_points, recollect
 from frontproxy.core.level import NOTHING, Level, aged
-from tests.core.worlds import FORGETTING, START, TIMELESS, World
+from tests.core.worlds import DAY, FORGETTING, START, TIMELESS, World
 
 ROUNDING = 0.02  # decibans; the cap lies a little lower for small units than for large ones
 
@@ -44,7 +44,7 @@ def test_time_halves_the_evidence() -> None:
     world.days(30)
 
     assert world.points("a") == pytest.approx(10 * math.log10((1 + 1) / 1))
-    assert world.recollect("a").reasons[0].text == "still worth 1.0 good sessions, the last 30 days ago"
+    assert world.recollect("a").reasons[0].text == "about 2 good sessions, the last 30 days ago"
 
 
 def test_bad_evidence_fades_sooner() -> None:
@@ -77,7 +77,7 @@ def test_neighbours_speak_for_a_newcomer_but_never_make_a_friend() -> None:
     assert newcomer.points == pytest.approx(4)
     assert not newcomer.known
     assert [reason.name for reason in newcomer.reasons] == ["asn"]
-    assert newcomer.reasons[0].text == "still worth 25.5 good sessions of other clients in its ASN"
+    assert newcomer.reasons[0].text == "other clients in its ASN still count as 25.5 good sessions"
 
 
 def test_a_network_that_differs_from_its_asn_has_a_reason_of_its_own() -> None:
@@ -167,7 +167,7 @@ def test_what_was_taught_to_another_asn_is_no_share_of_this_one(moved_to: int) -
     assert recollect(recalled, now=world.now, forgetting=FORGETTING) == recollect(
         recalled._replace(client=shareless), now=world.now, forgetting=FORGETTING
     )
-    learned = learn(recalled, good=0, bad=1, now=world.now, forgetting=FORGETTING)
+    learned, _ = learn(recalled, good=0, bad=1, now=world.now, forgetting=FORGETTING)
     assert learned.client
     assert learned.client.asn == moved_to
     assert learned.client.network_share.bad > 2
@@ -182,7 +182,7 @@ def test_a_witness_is_an_ipv4_address_or_an_ipv6_network() -> None:
 
 def test_without_an_asn_nothing_is_learned_about_it() -> None:
     stranger = Recalled(Keys(b"client", b"net", 0))
-    learned = learn(stranger, good=1, bad=0, now=START, forgetting=FORGETTING)
+    learned, _ = learn(stranger, good=1, bad=0, now=START, forgetting=FORGETTING)
 
     assert learned.asn is None
     assert learned.client
@@ -199,6 +199,37 @@ def test_ten_good_units_a_day_are_the_most_a_client_can_earn() -> None:
         world.session("a", good=2)
 
     assert world.clients["a"].own.n == pytest.approx(15)
+
+
+def test_a_year_of_old_logs_counts_at_most_a_day_for_a_client_that_is_known_already() -> None:
+    """Its record does not know what was spent on those days, so what counts is bounded by what it may spend now."""
+    world = World()
+    world.session("a", good=2)
+    start = world.now
+    for day in range(365, 0, -1):
+        world.now = start - day * DAY
+        for _session in range(8):
+            world.session("a", good=2)
+    world.now = start
+
+    assert world.clients["a"].spent == 10
+    assert world.clients["a"].own.n == pytest.approx(10)
+    assert world.points("a") > 9  # which makes a friend all the same
+    world.days(0.5)
+    world.session("a", good=2)
+    assert world.clients["a"].own.n == pytest.approx(12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 2), st.floats(0, 20)), min_size=1, max_size=60))
+def test_in_whatever_order_logs_are_read_no_more_than_ten_a_day_is_earned(story: list[tuple[float, float]]) -> None:
+    world = World(TIMELESS)
+    for good, day in story:
+        world.now = START + day * DAY
+        world.session("a", good=good)
+    days = [day for _good, day in story]
+
+    assert world.clients["a"].own.n <= 10 + 10 * (max(days) - min(days)) + 1e-9
 
 
 def test_bad_units_have_no_daily_limit() -> None:
@@ -220,21 +251,32 @@ def test_a_clock_that_steps_back_changes_nothing() -> None:
     assert world.clients["a"].own.t == START
 
 
-def test_the_reasons_are_told_in_plain_words() -> None:
-    world = World(TIMELESS)
-    for days, text in ((0, "just now"), (1 / 24, "1 hour ago"), (0.5, "13 hours ago"), (1.5, "2 days ago")):
-        world.session("a", good=0)
-        world.clients["a"] = world.clients["a"]._replace(own=Level(START, 10, 3.71, 1.0))
-        world.days(days)
-        assert world.recollect("a").reasons[0].text == f"still worth 3.7 good and 1.0 bad sessions, the last {text}"
-
-
-def test_evidence_that_is_nearly_gone_says_so() -> None:
+def test_good_that_turned_out_to_be_none_is_taken_back_as_far_as_there_is_any() -> None:
     world = World()
-    world.session("a", good=1)
-    world.days(150)
+    world.session("other", good=1)
+    world.session("a", good=1.5)
+    world.session("a", bad=2, taken_back=1)
 
-    assert world.recollect("a").reasons[0].text == "still worth less than 0.1 sessions, the last 150 days ago"
+    own = world.clients["a"].own
+    assert own.good == pytest.approx(1.5 / 1.04**2 - 1)
+    assert own.bad == 2
+    assert (world.lesson.good, world.lesson.bad) == (-1, 2)
+    world.session("a", taken_back=9)
+    assert world.clients["a"].own.good == 0
+    assert world.lesson.good == pytest.approx(-own.good)
+    assert world.clients["a"].network_share.good > 0  # its network learned less from it, and loses less
+    assert world.network
+    assert world.network.good > 0.9  # what the other taught stays
+
+
+def test_good_that_is_taken_back_is_spent_all_the_same() -> None:
+    world = World(TIMELESS)
+    for _session in range(20):
+        world.session("a", good=2)
+        world.session("a", taken_back=2)
+
+    assert world.clients["a"].spent == 10
+    assert world.clients["a"].own.good == 0
 
 
 @pytest.mark.parametrize(("good", "bad", "own"), [(2, 0, 4.77), (1, 1, 0), (0, 3, 0), (0, 0, 0)])

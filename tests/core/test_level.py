@@ -1,12 +1,26 @@
 """Levels: what a client teaches its neighbourhood is bounded, and can be left out exactly."""
 
+from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.level import NOTHING, SHARE_LIMIT, Level, aged, present, taught, taught_by_others
+from frontproxy.core.level import (
+    NOTHING,
+    SHARE_LIMIT,
+    Level,
+    aged,
+    grown,
+    left_of,
+    present,
+    shrunk,
+    taught,
+    taught_by_others,
+    untaught,
+)
 from tests.core.worlds import DAY, FORGETTING, START, TIMELESS
 
 ROUNDING = 1e-9
@@ -101,3 +115,91 @@ def test_a_share_that_was_kept_too_full_teaches_nothing_and_takes_nothing_back()
     level = share = Level(START, 9.0, 0.0, 8.0)
 
     assert taught(level, share, 0.0, 1.0, START, TIMELESS) == (level, share)
+
+
+past = st.lists(st.tuples(st.floats(0, 4), st.floats(0, 4), st.floats(0, 400 * DAY)), min_size=1, max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(past, st.randoms())
+def test_sessions_learned_in_any_order_leave_the_same(story: list[tuple[float, float, float]], chance: Random) -> None:
+    """But for what evidence displaces, which depends on what came first: here it displaces nothing."""
+    forgetting = replace(FORGETTING, evidence_cap=1e15)
+    orders = [sorted(story, key=lambda session: session[2]), list(story), list(story)]
+    chance.shuffle(orders[2])
+    results = []
+    for order in orders:
+        level = NOTHING
+        for good, bad, then in order:
+            level = grown(level, good, bad, START + then, forgetting)
+        results.append(level)
+
+    for level in results[1:]:
+        assert level.t == results[0].t
+        assert (level.good, level.bad) == pytest.approx((results[0].good, results[0].bad), abs=1e-6)
+
+
+def test_old_sessions_cannot_wash_away_what_is_known_since() -> None:
+    """A year of old logs, read when a friend is known already."""
+    level = NOTHING
+    for _session in range(20):
+        level = grown(level, 1, 0, START, FORGETTING)
+    before = level
+    for number in range(1000):
+        level = grown(level, 0, 1, START - 365 * DAY + number, FORGETTING)
+
+    assert level.t == START
+    assert level.good == pytest.approx(before.good, rel=1e-6)
+    assert level.bad < 1e-9
+    assert level.n == pytest.approx(before.n)
+
+
+def test_what_is_learned_late_counts_what_time_has_left_of_it() -> None:
+    level = grown(NOTHING, 1, 0, START, FORGETTING)
+    late = grown(level, 1, 1, START - 30 * DAY, FORGETTING)
+
+    assert late.good == pytest.approx(1 / 1.04 ** (0.5 + 2 ** (-30 / 7)) + 0.5)
+    assert late.bad == pytest.approx(2 ** (-30 / 7))
+
+
+def test_a_neighbourhood_learns_late_what_time_has_left_too() -> None:
+    level, _share = taught(NOTHING, NOTHING, 1.0, 0.0, START, TIMELESS)
+    later, share = taught(level, NOTHING, 1.0, 0.0, START - 30 * DAY, FORGETTING)
+
+    assert (later.t, share.good) == (START, 0.5)
+    assert later.n == 1.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(stories, st.floats(0, 2), st.floats(0, 4), st.floats(-3 * DAY, 0))
+def test_untaught_turns_taught_round(
+    story: list[tuple[str, float, float, float]], good: float, bad: float, late: float
+) -> None:
+    level, shares = lived(story)[-1]
+    part = SHARE_LIMIT / 100  # for which there is room
+    share = shares["a"]._replace(good=min(1.0, shares["a"].good), bad=min(1.0, shares["a"].bad))
+    then = max(START, level.t) + late
+    after, share_after = taught(level, share, good * part, bad * part, then, FORGETTING)
+    left = left_of(good * part, bad * part, then, after.t, FORGETTING)
+
+    level_again, share_again = untaught(after, share_after, *left, after.t, FORGETTING)
+
+    for is_now, was in ((level_again, level), (share_again, aged(share, level.t, FORGETTING, level.n - share.n))):
+        expected = aged(was, after.t, FORGETTING)
+        assert (is_now.good, is_now.bad) == pytest.approx((expected.good, expected.bad), abs=1e-6)
+
+
+def test_no_share_is_so_much_newer_than_its_level_that_it_would_overflow() -> None:
+    """A level that was lost and began anew, in a file of long ago."""
+    level, share = untaught(Level(START, 1, 1, 1), Level(START, 1e9, 3, 3), 1, 1, START, FORGETTING)
+
+    assert 0 <= level.good <= level.n
+    assert 0 <= share.good <= SHARE_LIMIT
+
+
+def test_where_more_is_taken_than_there_was_nothing_is_left() -> None:
+    level = shrunk(Level(START, 5, 1, 1), 2, 0, 1, FORGETTING)
+
+    assert level.good == 0
+    assert level.bad == pytest.approx(1.04)
+    assert shrunk(Level(START, 5, 1, 1), 0, 0, 9, FORGETTING) == Level(START, 0, 0, 0)

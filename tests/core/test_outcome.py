@@ -1,12 +1,12 @@
 """What a session counts: each line of the table of outcomes."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.outcome import BAD_LIMIT, GOOD_LIMIT, weigh
+from frontproxy.core.outcome import BAD_LIMIT, GOOD_LIMIT, TRAP, verdict_weight, weigh
 from frontproxy.wire.outcome_line import OutcomeLine
 
 
@@ -61,6 +61,20 @@ def outcome(**said: Any) -> OutcomeLine:
         ({"auth_failed": 4}, 0, 1, "4 failed authentications"),
         ({"content_refused": 1}, 0, 2, "1 message refused for the content"),
         ({"messages": 2, "content_refused": 1}, 0, 2, "1 message refused for the content"),
+        ({"messages": 2, "content_refused": 9}, 0, 4, "9 messages refused for the content"),
+        ({"content_refused": 1, "malware": 1}, 0, 4, "1 message refused for malware"),
+        ({"malware": 2}, 0, 4, "2 messages refused for malware"),
+        (
+            {"messages": 1, "content_refused": 3, "malware": 1},
+            0,
+            4,
+            "1 message refused for malware, 2 messages refused for the content",
+        ),
+        ({"messages": 1, "probable": 1}, 0, 0.7, "1 message probably spam"),
+        ({"messages": 3, "probable": 3}, 0, 2.1, "3 messages probably spam"),
+        ({"messages": 1, "recipients": 1, "trap": 1}, 0, 8, "hit a trap address"),
+        ({"trap": 5, "http": True}, 0, 8, "spoke HTTP, hit a trap address"),
+        ({"messages": 1, "stress": True, "end": "timeout"}, 1, 0, "1 message accepted"),
     ],
 )
 def test_each_event_counts_as_the_design_says(said: dict[str, Any], good: float, bad: float, text: str) -> None:
@@ -76,6 +90,36 @@ def test_a_forwarder_answers_for_a_tenth_of_the_content_only() -> None:
 
     assert weight.good == pytest.approx(0.9)
     assert weight.bad == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("said", "bad"),
+    [
+        ({"trap": 1}, 0.8),
+        ({"probable": 1}, 0.07),
+        ({"malware": 1}, 0.4),
+        ({"content_refused": 90}, 4),
+        ({"trap": 1, "refused": 90}, 4),
+    ],
+)
+def test_a_forwarder_answers_for_a_tenth_of_each_verdict(said: dict[str, Any], bad: float) -> None:
+    weight = weigh(outcome(messages=1, **said), forwarder=True)
+
+    assert weight.good == pytest.approx(0.9)
+    assert weight.bad == pytest.approx(bad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "forwarder", "good", "bad"),
+    [("good", False, 3, 0), ("bad", False, 0, 3), ("good", True, 3, 0), ("bad", True, 0, 0.3)],
+)
+def test_a_later_verdict_counts_what_it_says(
+    kind: Literal["good", "bad"], forwarder: bool, good: float, bad: float
+) -> None:
+    weight = verdict_weight(kind, 3, forwarder=forwarder)
+
+    assert (weight.good, weight.text) == (good, f"told {kind}")
+    assert weight.bad == pytest.approx(bad)
 
 
 def test_a_forwarder_answers_for_all_else_in_full() -> None:
@@ -102,6 +146,9 @@ outcomes = st.builds(
     http=st.booleans(),
     early=st.booleans(),
     content_refused=counts,
+    malware=counts,
+    probable=counts,
+    trap=counts,
     auth_good=counts,
     auth_failed=counts,
     stage=st.sampled_from(["connect", "command", "data"]),
@@ -115,5 +162,6 @@ def test_no_claim_counts_more_than_the_limits(said: OutcomeLine, forwarder: bool
     weight = weigh(said, forwarder=forwarder)
 
     assert 0 <= weight.good <= GOOD_LIMIT
-    assert 0 <= weight.bad <= BAD_LIMIT
+    assert 0 <= weight.bad <= (TRAP if said.trap else BAD_LIMIT)
+    assert weight.taken_back == 0
     assert bool(weight.text) == bool(weight.good or weight.bad)

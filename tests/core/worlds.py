@@ -6,6 +6,7 @@ from frontproxy.core.history import (
     ClientRecord,
     Keys,
     KnownName,
+    Lesson,
     Recalled,
     Recollection,
     learn,
@@ -33,6 +34,8 @@ class World:
         self.asn: Level | None = None
         self.providers: dict[str, ProviderRecord] = {}
         self.names: dict[str, str] = {}
+        self.lesson: Lesson
+        """What the last session taught."""
 
     def recall(self, client: str, *, for_learning: bool = False) -> Recalled:
         """What a memory holds about a client."""
@@ -45,13 +48,19 @@ class World:
         provider = self.providers.get(name.domain) if name else None
         return Recalled(Keys(client.encode(), b"net", ASN), name, record, self.network, provider, self.asn)
 
-    def session(self, client: str, good: float = 0.0, bad: float = 0.0) -> None:
+    def session(self, client: str, good: float = 0.0, bad: float = 0.0, taken_back: float = 0.0) -> None:
         recalled = self.recall(client, for_learning=True)
-        learned = learn(recalled, good=good, bad=bad, now=self.now, forgetting=self.forgetting)
-        assert learned.client
-        self.clients[client], self.network, self.asn = learned.client, learned.network, learned.asn
-        if learned.provider:
-            self.providers[learned.domain] = learned.provider
+        learned, self.lesson = learn(
+            recalled, good=good, bad=bad, taken_back=taken_back, now=self.now, forgetting=self.forgetting
+        )
+        self.keep(client, learned)
+
+    def keep(self, client: str, recalled: Recalled) -> None:
+        """Remember what there is now."""
+        assert recalled.client
+        self.clients[client], self.network, self.asn = recalled.client, recalled.network, recalled.asn
+        if recalled.provider:
+            self.providers[recalled.domain] = recalled.provider
 
     def days(self, count: float) -> None:
         self.now += count * DAY

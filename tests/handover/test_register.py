@@ -132,3 +132,37 @@ def test_those_that_a_server_has_taken_are_known_by_its_socket() -> None:
     taken.taken_at = other.taken_at = 1.0
 
     assert registered(taken, untaken, other).taken_at("/smtpd") == [taken]
+
+
+def test_what_was_earned_last_is_found_first_wherever_it_is_remembered() -> None:
+    first, second, third, other = (given_for(name) for name in "abcd")
+    other.session.client = b"somebody else"
+    register = registered(first, second, third, other)
+    for given in (first, second, other):
+        register.close(given)
+    for given in (first, second, third, other):
+        given.earned = 1.0
+
+    found = []
+    while given_now := register.latest_that_earned(first.session.client):
+        found.append(given_now)
+        given_now.earned = 0.0
+
+    assert found == [third, second, first]
+
+
+def test_what_a_second_feed_tells_late_is_not_the_next_session_from_that_port() -> None:
+    old, new = given_for("a"), given_for("b")
+    new.given_at = 300.0
+    register = registered(old, new)
+    old.has_ended = True
+
+    assert register.find(outcome(), 10.0) is old
+    assert register.find(outcome(), 301.0) is new
+
+
+def test_a_session_alone_is_joined_whatever_the_feeds_clock_shows() -> None:
+    one = given_for("a")
+    one.given_at = 86400.0
+
+    assert registered(one).find(outcome(), 0.0) is one

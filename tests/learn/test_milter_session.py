@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frontproxy.core.outcome import weigh
-from frontproxy.learn.milter_session import MilterSession, refusal
+from frontproxy.core.refusal import postfix_refusal
+from frontproxy.learn.milter_session import MilterSession
 from frontproxy.learn.milter_wire import GO_ON, MilterError, agree
 from frontproxy.wire.outcome_line import OutcomeLine, decode, encode
 from tests.learn.milter_packets import (
@@ -79,7 +80,7 @@ def test_each_message_and_each_recipient_counts() -> None:
     ],
 )
 def test_a_refusal_is_known_by_its_code_and_by_postfix_own_words(code: str, text: str, kind: str) -> None:
-    assert refusal(code.encode(), text.encode()) == kind
+    assert postfix_refusal(code.encode(), text.encode()) == kind
 
 
 def test_refused_recipients_are_counted_with_their_kinds() -> None:
@@ -121,6 +122,11 @@ def test_unknown_commands_are_counted_whatever_they_say() -> None:
 def test_authentication_is_said_once() -> None:
     assert told(mail(auth_authen="me"), ABORT, mail(auth_authen="me")).auth_good == 1
     assert told(mail(auth_authen="")).auth_good == 0
+
+
+def test_tls_is_told_by_its_version() -> None:
+    assert told(mail(tls_version="TLSv1.3"), ABORT, mail()).tls
+    assert not told(mail(tls_version=""), mail(auth_authen="me")).tls
 
 
 @pytest.mark.parametrize("events", [[mail(), accepted(), data(), ABORT], [mail(), accepted()]])

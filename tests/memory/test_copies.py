@@ -10,8 +10,9 @@ import pytest
 from frontproxy.core.history import ClientRecord
 from frontproxy.core.level import Level
 from frontproxy.memory.copies import copied_at, copy_path, write_copy
+from frontproxy.memory.schema import VERSION
 from frontproxy.memory.soundness import Damaged, check
-from frontproxy.memory.table import VERSION, Table
+from frontproxy.memory.table import Table
 
 NOW = 1.7e9
 KEY = b"c\xc0\x00\x02\x01"
@@ -38,7 +39,7 @@ def test_the_copy_is_whole_private_and_stands_alone(path: Path) -> None:
     assert copied_at(path) == copy.stat().st_mtime
     assert check(copy) == VERSION
     with closing(Table(copy)) as table:
-        assert sum(table.count().values()) == 2
+        assert sum(table.count().rows.values()) == 2
 
 
 def test_a_copy_that_fails_leaves_the_last_one(path: Path) -> None:

@@ -30,7 +30,7 @@ async def main():
         for number in range(10**6):
             keys = Keys(number.to_bytes(4, "big"), b"net", 1)
             recalled = history.recall(keys)
-            history.remember(learn(recalled, good=1, bad=0, now=time.time(), forgetting=forgetting))
+            history.remember(learn(recalled, good=1, bad=0, now=time.time(), forgetting=forgetting)[0])
             print(number, time.monotonic(), flush=True)
             await trio.sleep(0.01)
 

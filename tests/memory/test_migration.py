@@ -1,4 +1,4 @@
-"""A history of version 1 is brought up to date with all that it knew, and the old file stays."""
+"""A history of an older version is brought up to date with all that it knew, and the old file stays."""
 
 import errno
 import os
@@ -14,14 +14,16 @@ import pytest
 
 from frontproxy.core.history import ClientRecord, Keys, KnownName, learn, recollect
 from frontproxy.core.level import NOTHING, Forgetting, Level
-from frontproxy.memory import migration
+from frontproxy.memory import progress
 from frontproxy.memory.copies import copy_path, kept_path, write_copy
+from frontproxy.memory.half_lives import HalfLives
 from frontproxy.memory.migration import NotMigrated, migrate
 from frontproxy.memory.repair import Opened, open_soundly
-from frontproxy.memory.rows import unpack
+from frontproxy.memory.rows import Record, unpack
+from frontproxy.memory.schema import APPLICATION, VERSION
 from frontproxy.memory.soundness import check
 from frontproxy.memory.sqlite import HistoryFile
-from frontproxy.memory.table import APPLICATION, VERSION
+from frontproxy.memory.table import Table
 
 DAY = 86400.0
 NOW = 1.7e9
@@ -62,19 +64,24 @@ def write_version_1(path: Path, rows: list[tuple[bytes, float, float, float, flo
 
 
 def opened(path: Path, told: list[str]) -> Opened:
-    return open_soundly(path, now=NOW, tell=told.append)
+    return open_soundly(path, now=NOW, half_lives=HalfLives.of(FORGETTING), tell=told.append)
 
 
 def assert_all_is_carried_over(found: Opened) -> None:
     assert found.table
     with closing(found.table) as table:
-        rows = table.read([CLIENT, NETWORK, ASN])
-        assert unpack(rows[CLIENT]) == RECORD
-        assert unpack(rows[NETWORK]) == Level(NOW, 4.0, 4.0, 0.0)
-        assert unpack(rows[ASN]) == Level(NOW, 8.0, 6.0, 2.0)
-        assert unpack(table.read([b"crot"])[b"crot"]) == ClientRecord(Level(NOW, 1.0, 1.0, 0.0))
-        assert unpack(table.read([b"cbig"])[b"cbig"]) == ClientRecord(Level(NOW, 1.0, 1.0, 0.0))
-        assert table.read([b"cnew"]) == {}
+        assert unpacked(table, CLIENT) == RECORD
+        assert unpacked(table, NETWORK) == Level(NOW, 4.0, 4.0, 0.0)
+        assert unpacked(table, ASN) == Level(NOW, 8.0, 6.0, 2.0)
+        assert unpacked(table, b"crot") == ClientRecord(Level(NOW, 1.0, 1.0, 0.0))
+        assert unpacked(table, b"cbig") == ClientRecord(Level(NOW, 1.0, 1.0, 0.0))
+        assert table.read(b"cnew") is None
+
+
+def unpacked(table: Table, key: bytes) -> Record:
+    row = table.read(key)
+    assert row
+    return unpack(row)
 
 
 def test_a_history_of_version_1_is_carried_over_and_the_old_file_kept(path: Path) -> None:
@@ -114,6 +121,70 @@ def test_a_daily_copy_of_version_1_is_restored_and_brought_up_to_date(path: Path
     assert_all_is_carried_over(found)
 
 
+def write_version_2(path: Path, rows: list[tuple[bytes, float, float, float, float, bytes | None]]) -> None:
+    write_version_1(path, rows)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE history RENAME COLUMN shares TO more")
+        connection.execute("PRAGMA user_version = 2")
+
+
+MORE_2 = pack("<Ifff Ifff f I", int(NOW), 1.5, 1.5, 0.0, int(NOW), 1.25, 1.0, 0.25, 2.5, 64500)
+NAMED_2 = MORE_2 + pack("<Ifff I B", int(NOW), 2.0, 1.5, 0.5, int(NOW) + 60, 11)
+RECORD_2 = RECORD._replace(asn=64500)
+SHARE_2 = Level(NOW, 2.0, 1.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("more", "record"),
+    [
+        (MORE_2, RECORD_2),
+        (
+            NAMED_2 + b"mx.example.com",
+            RECORD_2._replace(provider_share=SHARE_2, name=KnownName("mx.example.com", "example.com", NOW + 60)),
+        ),
+        (
+            NAMED_2[:-1] + b"\0dsl.example.net",
+            RECORD_2._replace(provider_share=SHARE_2, name=KnownName("dsl.example.net", "", NOW + 60)),
+        ),
+        (NAMED_2 + b"\x1b[2J.example.com", RECORD_2),
+        (NAMED_2 + b"short", RECORD_2),
+        (MORE_2 + b"rotten", RECORD_2),
+        (MORE_2[:-1], ClientRecord(RECORD.own)),
+        (None, ClientRecord(RECORD.own)),
+    ],
+)
+def test_a_client_of_version_2_is_carried_over(tmp_path: Path, more: bytes | None, record: ClientRecord) -> None:
+    path = tmp_path / "history.sqlite3"
+    write_version_2(path, [(CLIENT, NOW, 3.5, 3.25, 0.25, more)])
+    found = opened(path, [])
+    assert found.table
+    with closing(found.table) as table:
+        assert unpacked(table, CLIENT) == record
+
+
+def test_a_provider_of_version_2_is_read_with_its_client(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    provider = b"p" + (64500).to_bytes(4, "big") + b"example.com"
+    rows = [(CLIENT, NOW, 3.5, 3.25, 0.25, NAMED_2 + b"mx.example.com"), (provider, NOW, 2.0, 2.0, 0.0, None)]
+    write_version_2(path, rows)
+    found = opened(path, [])
+    assert found.table
+    with closing(found.table) as table:
+        assert sorted(table.read_around(CLIENT, None, None)) == [CLIENT, provider]
+        assert table.told_since() == NOW  # it kept no account of what it had learned
+        assert table.half_lives() == HalfLives.of(FORGETTING)
+    assert path.with_name("history.sqlite3.version-2").exists()
+
+
+def test_an_empty_history_of_version_2_may_learn_from_any_time(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    write_version_2(path, [])
+    found = opened(path, [])
+    assert found.table
+    with closing(found.table) as table:
+        assert table.told_since() == 0.0
+
+
 async def test_a_migrated_client_is_not_its_own_neighbour_and_learns_on(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite3"
     third = 1 / 3  # which single precision rounds up
@@ -134,7 +205,7 @@ async def test_a_migrated_client_is_not_its_own_neighbour_and_learns_on(tmp_path
 
         heard = KnownName("mx.example.com", "example.com", NOW + 60)
         recalled = history.recall(KEYS, heard=heard)
-        history.remember(learn(recalled, good=1, bad=0, now=NOW, forgetting=FORGETTING))
+        history.remember(learn(recalled, good=1, bad=0, now=NOW, forgetting=FORGETTING)[0])
         await history.flush()
         assert history.status()["providers"] == 1
     assert logged == [("history", "migration")]
@@ -142,13 +213,15 @@ async def test_a_migrated_client_is_not_its_own_neighbour_and_learns_on(tmp_path
 
 def test_long_work_is_told_of_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "history.sqlite3"
-    write_version_1(path, [(b"n" + number.to_bytes(3, "big"), NOW, 1.0, 1.0, 0.0, None) for number in range(3000)])
-    monkeypatch.setattr(migration, "TELL_EVERY", 0.0)
+    write_version_1(path, [(b"c" + number.to_bytes(4, "big"), NOW, 1.0, 1.0, 0.0, SHARES) for number in range(2500)])
+    monkeypatch.setattr(progress, "TELL_EVERY", 0.0)
     told: list[str] = []
-    migrate(path, told.append)
+    migrate(path, 1, NOW, told.append)
 
-    assert told[:2] == [f"history of version 1 is brought up to date: {done} of 3000 rows" for done in (1024, 2048)]
-    assert len(told) == 3
+    assert told[:3] == [
+        f"history of version 1 is brought up to date: {done} of 2500 rows" for done in (1000, 2000, 2500)
+    ]
+    assert len(told) == 4
 
 
 def no_room_for_the_copy(path: Path) -> None:
@@ -175,7 +248,7 @@ def test_a_file_that_cannot_be_migrated_is_as_it_was_and_history_lives_in_memory
     assert "see to the trouble in brackets and restart; to bring a file of an older frontproxy up to date" in trouble
     assert path.read_bytes() == before
     with pytest.raises(NotMigrated):
-        migrate(path, print)
+        migrate(path, 1, NOW, print)
 
 
 def test_an_older_file_that_cannot_be_written_is_not_read_and_says_what_it_takes(
@@ -199,20 +272,20 @@ def read_only(_path: Path) -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from frontproxy.memory import migration
+from frontproxy.memory import migration, progress
 
 def told_so_far(text):
     os.kill(os.getpid(), signal.SIGKILL)
 
-migration.TELL_EVERY = 0.0
-migration.migrate(Path(sys.argv[1]), told_so_far)
+progress.TELL_EVERY = 0.0
+migration.migrate(Path(sys.argv[1]), 1, 1.7e9, told_so_far)
 """
 
 
 @pytest.mark.real
 def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite3"
-    rows = [(b"n%07d" % number, NOW, 1.0, 1.0, 0.0, None) for number in range(5000)]
+    rows = [(b"c%07d" % number, NOW, 1.0, 1.0, 0.0, SHARES) for number in range(5000)]
     write_version_1(path, [*ROWS, *rows])
     killed = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
     assert killed.returncode == -9
@@ -221,5 +294,5 @@ def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     told: list[str] = []
     found = opened(path, told)
     assert found.table
-    assert sum(found.table.count().values()) == 5005
+    assert sum(found.table.count().rows.values()) == 5005
     assert_all_is_carried_over(found)

@@ -73,6 +73,25 @@ def test_what_could_not_be_written_waits_again_but_newer_states_win() -> None:
     assert recent.take() == {b"n1": worth(2), b"n2": worth(1)}
 
 
+def test_without_a_disk_a_flood_never_washes_friends_away() -> None:
+    recent = Recent(read_limit=0, unwritten_limit=500)
+    for number in range(200):
+        recent.put(key(number), worth(2.2))
+    for number in range(1000, 10_000):
+        recent.put(key(number), worth(2))
+
+    assert all(recent.find(key(number)) == worth(2.2) for number in range(200))
+    assert 480 <= len(recent) <= 500
+
+
+def test_of_equals_the_latest_stay() -> None:
+    recent = Recent(read_limit=0, unwritten_limit=500)
+    for number in range(1000):
+        recent.put(key(number), worth(1))
+
+    assert all(recent.find(key(number)) for number in range(600, 1000))
+
+
 def test_without_a_disk_the_least_telling_go() -> None:
     recent = Recent(read_limit=0, unwritten_limit=100)
     recent.put(key(0), worth(9))

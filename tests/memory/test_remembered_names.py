@@ -34,7 +34,7 @@ def named(number: int, domain: str = DOMAIN) -> KnownName:
 
 def session(history: HistoryFile, number: int, *, good: float = 2.0, asn: int = 64500, domain: str = DOMAIN) -> None:
     recalled = history.recall(keys(number, asn), heard=named(number, domain))
-    history.remember(learn(recalled, good=good, bad=0.0, now=NOW, forgetting=FORGETTING))
+    history.remember(learn(recalled, good=good, bad=0.0, now=NOW, forgetting=FORGETTING)[0])
 
 
 def reasons(history: HistoryFile, of: Keys, *, heard: KnownName | None = None, now: float = NOW) -> list[str]:
@@ -83,7 +83,7 @@ async def test_a_name_without_a_domain_is_kept_and_makes_no_provider(tmp_path: P
     access = KnownName("dsl-1.example.net", "", NOW + DAY)
     with closing(opened(tmp_path)) as history:
         recalled = history.recall(keys(1), heard=access)
-        history.remember(learn(recalled, good=1, bad=0, now=NOW, forgetting=FORGETTING))
+        history.remember(learn(recalled, good=1, bad=0, now=NOW, forgetting=FORGETTING)[0])
         await history.flush()
     with closing(opened(tmp_path)) as history:
         assert history.recall(keys(1), now=NOW).name == access

@@ -11,11 +11,14 @@ import pytest
 from frontproxy.core.history import ClientRecord
 from frontproxy.core.level import Level
 from frontproxy.memory.copies import copy_path, write_copy
+from frontproxy.memory.half_lives import HalfLives
 from frontproxy.memory.repair import Opened, open_soundly
+from frontproxy.memory.schema import VERSION
 from frontproxy.memory.soundness import Foreign, check
-from frontproxy.memory.table import VERSION, Table
+from frontproxy.memory.table import Table
 
 NOW = 1.7e9  # 2023-11-14 22:13:20 UTC
+HALF_LIVES = HalfLives(30 * 86400.0, 7 * 86400.0)
 KEY = b"c\xc0\x00\x02\x01"
 GOOD = ClientRecord(Level(NOW, 9, 9, 0))
 RECORD = ClientRecord(Level(NOW, 3, 2.5, 0.5))
@@ -41,7 +44,7 @@ def opened_well(path: Path) -> Table:
 def opened_at(path: Path, now: float = NOW) -> Opened:
     """Opened at this time, where nothing is to be migrated."""
     told: list[str] = []
-    opened = open_soundly(path, now=now, tell=told.append)
+    opened = open_soundly(path, now=now, half_lives=HALF_LIVES, tell=told.append)
     assert told == []
     return opened
 
@@ -49,7 +52,7 @@ def opened_at(path: Path, now: float = NOW) -> Opened:
 def rows(opened: Opened) -> int:
     assert opened.table
     with closing(opened.table):
-        return sum(opened.table.count().values())
+        return sum(opened.table.count().rows.values())
 
 
 def pragma(path: Path, assignment: str) -> None:
@@ -176,7 +179,7 @@ def test_what_is_foreign_is_no_damage(path: Path) -> None:
 
 def test_a_disk_that_cannot_be_written_leaves_memory_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.unlink()
-    monkeypatch.setattr("frontproxy.memory.table._SCHEMA", "CREATE TABLE sqlite_no (x)")
+    monkeypatch.setattr("frontproxy.memory.connections.SCHEMA", ["CREATE TABLE sqlite_no (x)"])
     opened = opened_at(path)
 
     assert opened.table is None
@@ -187,17 +190,18 @@ def test_a_file_that_can_only_be_read_is_read_and_written_when_it_can(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as full_disk:
-        full_disk.setattr("frontproxy.memory.table._SCHEMA", "CREATE TABLE sqlite_no (x)")
+        full_disk.setattr("frontproxy.memory.connections.SCHEMA", ["CREATE TABLE sqlite_no (x)"])
         opened = opened_at(path)
         table = opened.table
         assert table
         assert "can only be read (object name reserved" in opened.failing
-        known = table.read([KEY, None, None])
-        assert list(known) == [KEY]
+        assert table.read(KEY)
         with pytest.raises(sqlite3.Error):
             table.write({KEY: GOOD})
 
     table.write({KEY: GOOD})
 
-    assert table.read([KEY, None, None])[KEY][2] == 9
+    row = table.read(KEY)
+    assert row
+    assert row[2] == 9
     table.close()

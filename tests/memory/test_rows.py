@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from frontproxy.core.history import ClientRecord, KnownName
 from frontproxy.core.level import NOTHING, Level
 from frontproxy.core.provider import ProviderRecord, Witness
-from frontproxy.memory.rows import CLIENT, NETWORK, Record, Row, level_of, packed, provider_key, unpack
+from frontproxy.memory.rows import CLIENT, HOST_AT, NETWORK, Record, Row, level_of, packed, provider_key, unpack
 
 NOW = 1.7e9
 KEY = CLIENT + b"\xc0\x00\x02\x01"
@@ -59,7 +59,8 @@ def test_shares_are_the_same_but_for_rounding(
     found = unpack(packed(KEY, record))
 
     assert isinstance(found, ClientRecord)
-    assert (found.own, found.spent, found.name) == (own, spent, record.name)
+    assert (found.own, found.name) == (own, record.name)
+    assert found.spent == pytest.approx(spent, abs=0.0005)
     pairs = [(network, found.network_share), (asn, found.asn_share)]
     for share, kept in [*pairs, (provider if named else NOTHING, found.provider_share)]:
         assert (kept.t, kept.good, kept.bad) == (share.t, share.good, share.bad)
@@ -91,11 +92,12 @@ def test_times_are_whole_seconds_within_four_bytes(t: float, kept: float) -> Non
     st.floats(),
     st.floats(),
     st.binary(max_size=120) | st.none(),
+    st.binary(max_size=40) | st.none(),
 )
 def test_whatever_is_on_the_disk_unpacks_to_something_sane(
-    key: bytes, n: float, good: float, bad: float, more: bytes | None
+    key: bytes, n: float, good: float, bad: float, more: bytes | None, provider: bytes | None
 ) -> None:
-    record = unpack((key, NOW, n, good, bad, more))
+    record = unpack((key, NOW, n, good, bad, more, provider))
 
     level = level_of(record)
     assert 0 <= level.good <= level.n <= 2**40
@@ -109,7 +111,7 @@ def test_whatever_is_on_the_disk_unpacks_to_something_sane(
 @pytest.mark.parametrize(("t", "n", "good", "bad"), [*ROTTEN, (2.0**32, 1.0, 1.0, 0.0), (math.nan, 1.0, 1.0, 0.0)])
 @pytest.mark.parametrize("key", [KEY, NETWORK + b"\xc0\x00\x02", PROVIDER_KEY])
 def test_a_level_that_nobody_can_have_is_nothing(key: bytes, t: float, n: float, good: float, bad: float) -> None:
-    assert level_of(unpack((key, t, n, good, bad, None))) == NOTHING
+    assert level_of(unpack((key, t, n, good, bad, None, None))) == NOTHING
 
 
 @pytest.mark.parametrize("rotten", [Level(*numbers) for numbers in ROTTEN])
@@ -128,24 +130,29 @@ def test_what_nobody_can_have_spent_is_nothing(spent: float) -> None:
     assert found == RECORD._replace(spent=0.0)
 
 
-def test_a_domain_longer_than_its_name_is_none() -> None:
-    key, t, n, good, bad, more = packed(KEY, RECORD)
-    assert more
-    length = more.index(NAME.name.encode()) - 1
-    rotten = more[:length] + bytes([len(NAME.name) + 1]) + more[length + 1 :]
+@pytest.mark.parametrize("provider", [b"", b"p", b"p\0\0\xfb\xf4\xff", b"p\0\0\xfb\xf4\n"])
+def test_a_provider_that_rotted_gives_no_domain(provider: bytes) -> None:
+    found = unpack((*packed(KEY, RECORD)[:6], provider))
 
-    found = unpack((key, t, n, good, bad, rotten))
-
-    assert found == RECORD._replace(name=None, provider_share=NOTHING)
+    assert isinstance(found, ClientRecord)
+    assert found.own == RECORD.own
+    assert found.name is None or not found.name.domain
 
 
 def test_a_row_cut_short_keeps_what_is_whole() -> None:
-    key, t, n, good, bad, more = packed(KEY, RECORD)
+    key, t, n, good, bad, more, provider = packed(KEY, RECORD)
     assert more
 
-    def cut(length: int) -> Row:
-        return key, t, n, good, bad, more[:length]
+    def cut(length: int, named: bytes | None = provider) -> Row:
+        return key, t, n, good, bad, more[:length], named
 
     assert unpack(cut(10)) == ClientRecord(RECORD.own)
-    assert unpack(cut(39)) == ClientRecord(RECORD.own)
-    assert unpack(cut(40)) == RECORD._replace(name=None, provider_share=NOTHING)
+    assert unpack(cut(33)) == ClientRecord(RECORD.own)
+    nameless = RECORD._replace(name=None, provider_share=NOTHING)
+    for length in range(34, HOST_AT):
+        found = unpack(cut(length))
+        assert isinstance(found, ClientRecord)
+        assert found._replace(asn=64500) == nameless
+    found = unpack(cut(HOST_AT))
+    assert isinstance(found, ClientRecord)
+    assert found.name == NAME._replace(name=NAME.domain)

@@ -58,7 +58,7 @@ def session(
     heard: KnownName | None = None,
 ) -> None:
     recalled = history.recall(of, heard=heard)
-    history.remember(learn(recalled, good=good, bad=bad, now=now, forgetting=FORGETTING))
+    history.remember(learn(recalled, good=good, bad=bad, now=now, forgetting=FORGETTING)[0])
 
 
 def points(history: HistoryFile, of: Keys, now: float = NOW, *, heard: KnownName | None = None) -> float:

@@ -5,9 +5,11 @@ As root on Debian it runs apt-get; elsewhere it names what is missing, and the t
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,44 +34,75 @@ PACKAGES = {
     "pivot_root": "util-linux",
     "rbldnsd": "rbldnsd",
     "unbound": "unbound",
+    "sqlite3": "sqlite3",
 }
 """The Debian package of each program."""
+UNPACKED = {"exim4": "exim4-daemon-heavy"}
+"""The same for those that cannot be installed beside these, because a machine has one mail server: they are unpacked
+into a folder of their own, and only the libraries they need are installed."""
+_APART = Path("/opt/frontproxy-tests")
+_EXIM_USER = "Debian-exim"
 _SBIN = "/usr/sbin"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def find(program: str) -> str | None:
-    """Where a program is; sbin is searched too."""
+    """Where a program is; sbin is searched too, and what was unpacked for the tests."""
     if program == NGINX_STREAM:
         return program if Path(program).exists() else None
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SBIN}:{_APART}{_SBIN}")
 
 
 def missing() -> list[str]:
     """Programs that are not installed."""
-    return [program for program in PACKAGES if find(program) is None]
+    return [program for program in (*PACKAGES, *UNPACKED) if find(program) is None]
 
 
 def main() -> int:
     """Install what is missing, or say how."""
-    packages = sorted({PACKAGES[program] for program in missing()})
-    if not packages:
+    lacking = missing()
+    packages = sorted({PACKAGES[program] for program in lacking if program in PACKAGES})
+    unpacked = [UNPACKED[program] for program in lacking if program in UNPACKED]
+    if not lacking:
         return 0
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(f"missing: {', '.join(missing())}; as root: apt-get install {' '.join(packages)}", file=sys.stderr)
+        print(f"missing: {', '.join(lacking)}; as root: apt-get install {' '.join(packages)}", file=sys.stderr)
         return 0
-    print(f"installing {', '.join(packages)} for the tests", flush=True)
-    with _services_at_rest():
-        return _install(packages)
-
-
-def _install(packages: list[str]) -> int:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        done = subprocess.run(["apt-get", "--quiet", "--quiet", *command], env=environment, check=False)
-        if done.returncode:
-            return done.returncode
+    print(f"installing {', '.join(packages + unpacked)} for the tests", flush=True)
+    try:
+        with _services_at_rest():
+            _apt_get("update")
+            _install(packages)
+            for package in unpacked:
+                _unpack(package)
+    except subprocess.CalledProcessError as error:
+        return error.returncode
     return 0
+
+
+def _apt_get(*words: str, folder: str | None = None) -> None:
+    """Raises subprocess.CalledProcessError."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "--quiet", "--quiet", *words], env=environment, cwd=folder, check=True)
+
+
+def _install(packages: list[str]) -> None:
+    if packages:
+        _apt_get("install", "--yes", "--no-install-recommends", "--no-upgrade", *packages)
+
+
+def _unpack(package: str) -> None:
+    """Have a package's programs without installing it. Raises subprocess.CalledProcessError."""
+    depends = subprocess.run(
+        ["apt-cache", "depends", "--important", package], capture_output=True, check=True, text=True
+    )
+    _install(re.findall(r"Depends: (lib\S+)", depends.stdout))
+    if subprocess.run(["id", _EXIM_USER], capture_output=True, check=False).returncode:
+        subprocess.run(["useradd", "--system", "--no-create-home", _EXIM_USER], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        _apt_get("download", package, folder=folder)
+        for archive in Path(folder).glob("*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", str(archive), str(_APART)], check=True)
 
 
 @contextmanager

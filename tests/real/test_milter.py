@@ -8,6 +8,7 @@ import os
 import signal
 import smtplib
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -310,3 +311,44 @@ def test_what_a_client_writes_in_utf_8_hurts_nobody(folder: Path) -> None:
 
         told = milter.hear()
         assert (told["refused"], told["recipients"]) == (1, 1)
+
+
+def test_quit_loss_and_time_out_are_told_alike(folder: Path) -> None:
+    """Otherwise we could tell more than we do."""
+    with alone(folder) as (milter, door):
+        main = {**milters(f"inet:{door}"), "smtpd_timeout": "1s"}
+        with Postfix(smtpd("plain"), main=main) as postfix:
+            told = []
+            for end in (smtplib.SMTP.quit, smtplib.SMTP.close, smtplib.SMTP.getreply):
+                session = smtplib.SMTP("127.0.0.1", postfix.port("plain"), "client.example.org", DEADLINE)
+                session.ehlo()
+                session.mail("me@example.org")
+                session.rcpt("user@example.test")
+                end(session)
+                session.close()
+                told.append({key: value for key, value in milter.hear().items() if key not in {"port", "ended"}})
+
+    assert told == [{"v": 1, "client": "127.0.0.1", "end": "quit", "recipients": 1}] * 3
+
+
+def test_tls_is_told(folder: Path) -> None:
+    need("openssl")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mx.example.test"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=DEADLINE)
+    trust = ssl.create_default_context(cafile=certificate)
+    trust.check_hostname = False
+    tls = {"smtpd_tls_security_level": "may", "smtpd_tls_key_file": str(key), "smtpd_tls_cert_file": str(certificate)}
+    with alone(folder) as (milter, door):
+        postfix = Postfix(smtpd("plain"), main={**tls, **milters(f"inet:{door}")})
+        with (postfix.folder / "etc/master.cf").open("a") as master:
+            master.write("tlsmgr unix - - n 1000? 1 tlsmgr\n")
+        with postfix:
+            talk(postfix.port("plain"), MESSAGE)
+            assert "tls" not in milter.hear()
+            with smtplib.SMTP("127.0.0.1", postfix.port("plain"), "client.example.org", DEADLINE) as session:
+                session.starttls(context=trust)
+                session.sendmail("me@example.org", "user@example.test", MESSAGE)
+
+            told = milter.hear()
+            assert (told["tls"], told["messages"]) == (True, 1)

@@ -26,7 +26,7 @@ _outcomes = st.builds(
     end=st.sampled_from(["quit", "lost", "timeout", "errors", "refused"]),
     session=_texts,
     **dict.fromkeys(["messages", "unverified", "recipients", "refused", "relay", "policy", "bad_commands"], _counts),
-    **dict.fromkeys(["content_refused", "auth_good", "auth_failed"], _counts),
+    **dict.fromkeys(["content_refused", "malware", "probable", "trap", "auth_good", "auth_failed"], _counts),
     **dict.fromkeys(["null_sender", "http", "early", "stress"], st.booleans()),
     stage=st.sampled_from(["connect", "command", "data"]),
 )

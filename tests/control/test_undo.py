@@ -1,0 +1,163 @@
+"""Taking back what was learned in a window of time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from frontproxy.control import answer
+from frontproxy.control.undo import time_of
+from frontproxy.control.words import Answer, Refused
+from frontproxy.core.address import pack
+from frontproxy.memory.journal import NOTHING_KEPT, Journal
+from tests.houses import FRIEND, STRANGER, WALL, House, controls_of, house, outcome
+
+__all__ = ["house"]
+
+CUSTOMERS = [f"198.51.100.{number}" for number in range(1, 11)]
+ROOMY = """
+[pool.nice]
+sessions = 1000
+per_client = 1000
+fallback = "hostile"
+[pool.hostile]
+sessions = 1000
+per_client = 1000
+"""
+
+roomy = pytest.mark.parametrize("house", [ROOMY], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def journal(house: House, tmp_path: Path) -> Iterator[Journal]:
+    """Beside the history of the house."""
+    kept = Journal.open(tmp_path / "history.journal.sqlite3", log=house.log, clock=house.proxy.clock.now)
+    house.proxy.journal = kept
+    yield kept
+    kept.close()
+
+
+def later(house: House, seconds: float) -> None:
+    """Time passes."""
+    house.wall += seconds
+
+
+def session(house: House, client: str, *, messages: int = 0, refused: int = 0) -> None:
+    """One that was given away and has ended."""
+    given = house.given(client)
+    house.smtpds[given.pool].take()
+    house.outcomes.hear(replace(outcome(given, messages=messages, ended=house.wall), refused=refused))
+
+
+def scores(house: House) -> list[float]:
+    return [house.proxy.judge(pack(client), client).score for client in CUSTOMERS]
+
+
+async def undo(house: House, *words: str) -> Answer:
+    return await answer(controls_of(house), ["undo", *words])
+
+
+async def refusal(house: House, *words: str) -> str:
+    with pytest.raises(Refused) as refused:
+        await undo(house, *words)
+    return str(refused.value)
+
+
+@roomy
+async def test_scores_are_as_before_a_broken_recipient_table(house: House) -> None:
+    for _round in range(4):
+        for client in CUSTOMERS:
+            session(house, client, messages=1)
+        later(house, 3600)
+    before = scores(house)
+    for _round in range(3):
+        for client in CUSTOMERS:
+            session(house, client, refused=3)
+    later(house, 60)
+    assert min(scores(house)) < min(before) - 3
+
+    found = await undo(house, "--since", "30m")
+
+    assert found["sessions"] > 2 * found["clients"] > 10  # then the brake was on, and nothing was learned
+    assert scores(house) == pytest.approx(before, abs=0.01)
+    (logged,) = house.log.about("undo")
+    assert f" sessions={found['sessions']} clients={found['clients']}" in logged
+
+
+async def test_a_second_undo_does_nothing_more(house: House) -> None:
+    session(house, STRANGER, messages=1)
+    later(house, 1)
+    await undo(house, "--since", "1s")
+    knowledge = house.knowledge(STRANGER)
+
+    assert (await undo(house, "--since", "1s"))["sessions"] == 0
+    assert house.knowledge(STRANGER) == knowledge == (0.0, 0.0)
+
+
+async def test_what_was_learned_before_stays(house: House) -> None:
+    session(house, STRANGER, messages=1)
+    later(house, 600)
+    session(house, STRANGER, refused=5)
+    later(house, 1)
+
+    assert (await undo(house, "--since", "5m"))["sessions"] == 1
+    good, bad = house.knowledge(STRANGER)
+    assert good == pytest.approx(1, abs=0.01)
+    assert bad == pytest.approx(0, abs=0.01)
+
+
+async def test_nothing_is_taken_back_from_before_the_journal(house: House) -> None:
+    session(house, STRANGER, messages=1)
+    later(house, 60)
+
+    assert "since 2023-11-14T22:13:20Z" in await refusal(house, "--since", "2h")
+    assert house.knowledge(STRANGER) == (1.0, 0.0)
+    assert (await undo(house, "--since", "2023-11-14T22:13:20Z"))["sessions"] == 1
+
+
+async def test_without_a_journal_nothing_can_be_taken_back(house: House) -> None:
+    house.proxy.journal = NOTHING_KEPT
+
+    assert "no journal is kept" in await refusal(house, "--since", "0s")
+
+
+@roomy
+async def test_others_have_their_turn_meanwhile(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontproxy.control.undo._SLICE", 0.0)
+    for client in CUSTOMERS:
+        session(house, client, messages=1)
+    later(house, 1)
+    turns = 0
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(somebody_else)
+        await undo(house, "--since", "1s")
+        nursery.cancel_scope.cancel()
+
+    assert turns > 10
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["2h"], ["--since"], ["--since", "yesterday"], ["--since", "2h", "now"], ["--since", "2093-11-20T14:00Z"]],
+)
+async def test_what_is_no_window_of_time_is_refused(house: House, words: list[str]) -> None:
+    session(house, FRIEND, messages=1)
+
+    await refusal(house, *words)
+
+    assert house.knowledge(FRIEND) == (1.0, 0.0)
+
+
+def test_a_window_begins_so_long_ago_or_at_a_time() -> None:
+    assert time_of("2h", WALL) == WALL - 7200
+    assert time_of("2023-11-14T22:00Z", WALL) == WALL - 800
+    assert time_of("2023-11-14T23:00+01:00", WALL) == WALL - 800
