@@ -16,10 +16,11 @@ class ClosedWithoutAnswer(ConnectionError):
 class AdminClient:
     """One connection. Opening it and asking raise OSError if nobody answers, or may not be asked by us."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, within: float | None = None) -> None:
+        """`within` so many seconds an answer must come, by default `ANSWER_WITHIN`."""
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._connection.settimeout(ANSWER_WITHIN)
+            self._connection.settimeout(ANSWER_WITHIN if within is None else within)
             self._connection.connect(str(path))
         except OSError:
             self._connection.close()

@@ -17,7 +17,7 @@ import pytest
 import trio
 
 import frontproxy
-from frontproxy import admin_client, app, cli
+from frontproxy import admin_client, app, cli, commands
 from frontproxy.admin import AdminSocket
 from frontproxy.core.mistakes import Mistake, Mistaken
 from frontproxy.doors import Address
@@ -28,7 +28,10 @@ from tests.houses import BANNED, FRIEND, STRANGER, WALL, Deeds, House, controls_
 
 __all__ = ["house"]
 
-COMMANDS = ["run", "check", "score", "clients", "pins", "status", "pin", "unpin", "forget", "stress", "reload", "drain"]
+COMMANDS = [
+    *("run", "check", "score", "clients", "pins", "status", "pin", "unpin", "tell", "forget", "stress", "reload"),
+    *("drain", "learn", "preview"),
+]
 POOLS = '[pool.nice]\nbackends = ["pass:{0}/nice"]\n[pool.hostile]\nbackends = ["pass:{0}/hostile"]\n'
 
 
@@ -371,7 +374,7 @@ def test_ctrl_c_and_a_reader_that_goes_away_are_no_bugs(
         raise reason
 
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    monkeypatch.setattr(cli, "_check", ended)
+    monkeypatch.setattr(commands, "check", ended)
 
     assert cli.run(["check", "-c", written(tmp_path, "")]) == code
 

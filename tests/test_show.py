@@ -117,6 +117,7 @@ def status_answer(text: str = "nice", *, down: str | None = None) -> Answer:
             "lists": [list_status("bl.example"), list_status(text, why=text)],
         },
         "history": {"file": text, "clients": 3, "networks": 2, "unwritten": 0, "troubles": [text]},
+        "readiness": {"text": text},
         "databases": [{"file": f"/srv/{text}", "kind": text, "built": 1.7e9, "bytes": 9, "complete": True}],
         "lists": {"networks": 5, "lists": 2},
         "counters": {"accepted": 12, text: 7},
