@@ -7,10 +7,15 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 import zlib
 from typing import BinaryIO, Final, Protocol
 
-from backports import zstd
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 
 PIECE: Final = 1 << 18
 """The most octets that are read at once."""
