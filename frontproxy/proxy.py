@@ -125,9 +125,9 @@ class Proxy:
 
         `heard` is called when it has told all of it, and before when it has told enough to judge the stranger anew.
 
-        Under stress nothing is asked: then what is known must do.
+        Under stress nothing may be asked, if the operator says so: then what is known must do.
         """
-        if self.pools.stressed:
+        if self.pools.stressed and not self.setup.config.dns.under_stress:
             return None
         return self.desk.ask(session.packed, time.monotonic(), heard=heard)
 
@@ -137,7 +137,7 @@ class Proxy:
         For a friend by what others taught, the DNS is asked without waiting; for one that we know ourselves, now and
         then, whether lists speak against such.
         """
-        if session.verdict.standing == "friend" and not self.pools.stressed:
+        if session.verdict.standing == "friend":
             if session.verdict.is_vouched_for:
                 self.desk.friend_came(session.packed, time.monotonic())
             else:

@@ -163,7 +163,18 @@ async def test_now_and_then_lists_are_asked_about_a_friend(house: House, world: 
 
 
 @asking
-async def test_under_stress_only_what_is_known_counts(house: House, world: World) -> None:
+async def test_under_stress_strangers_are_asked_about_as_ever(house: House, world: World) -> None:
+    await ask(house, "stress on")
+    async with trio.open_nursery() as strangers:
+        house.knock(STRANGER, strangers)
+        await until(lambda: world.asked)
+        strangers.cancel_scope.cancel()
+
+    assert world.asked[0]["address"] == STRANGER
+
+
+@pytest.mark.parametrize("house", [f"{DNS}\n[dns]\nunder_stress = false\n"], indirect=True)
+async def test_under_stress_only_what_is_known_counts_if_the_operator_says_so(house: House, world: World) -> None:
     world.lists["bl.example"] = LISTED
     await ask(house, f"score {STRANGER} --ask")
     world.asked.clear()

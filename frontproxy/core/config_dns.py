@@ -81,6 +81,7 @@ _DNS: Final[Mapping[str, Shape]] = {
     "servers": array_of(_server),
     "lookups_per_second": whole(1, 1_000_000),
     "names": flag,
+    "under_stress": flag,
     "generic": array_of(_domain, at_most=1000),
 }
 _DNSLIST: Final[Mapping[str, Shape]] = {"zone": _zone, "replies": _replies}

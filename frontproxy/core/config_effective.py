@@ -113,6 +113,7 @@ def _dns(dns: Dns) -> dict[str, Any]:
         "servers": [_address(host, port) for host, port in dns.servers],
         "lookups_per_second": dns.lookups_per_second,
         "names": dns.names,
+        "under_stress": dns.under_stress,
         "generic": list(dns.generic),
     }
 

@@ -185,6 +185,8 @@ class Dns:
     lookups_per_second: int = 200
     names: bool = True
     """Look up the names of strangers."""
+    under_stress: bool = True
+    """Ask under stress too, within the same budget."""
     generic: tuple[str, ...] = ()
     """Registrable domains that are no provider, beside those we know; in lower case."""
 

@@ -14,10 +14,15 @@ FRIEND_EVERY: Final = 10.0
 """Seconds between two friends that lists are asked about."""
 FRIEND_AGAIN: Final = 86400.0
 """Seconds until a friend of the same network may be asked about again."""
-DISPUTED_AGAIN: Final = 300.0
-"""The same while a list contradicts us: it may have stopped long before tomorrow."""
+DISPUTED_EVERY: Final = 1.0
+DISPUTED_AGAIN: Final = 60.0
+"""The same two while a list contradicts us, or has just listed friends of two networks: it may have begun to lie, or
+have stopped, and those who are taken for foes meanwhile cannot wait until tomorrow."""
+DOUBTED: Final = 300.0
+"""Seconds for which a list that has listed a friend is looked at more closely."""
 FRIENDS_REMEMBERED: Final = 10_000
 """More than can be asked about in that time."""
+_SUSPICIOUS: Final = 2  # networks whose friends were listed lately
 NEW: Final = 10.0
 """Seconds in which it is no trouble that a new list has no vote."""
 
@@ -31,6 +36,8 @@ class Watches:
         self._settings: dict[str, DnsListSettings] = {}
         self._asked_about: OrderedDict[bytes, float] = OrderedDict()
         self._next_friend = 0.0
+        self._listed: OrderedDict[bytes, float] = OrderedDict()
+        """Networks of friends that some list has listed lately, and when."""
         self.voting: frozenset[str] = frozenset()
         """Zones of the lists that have a vote."""
         self.zones: tuple[str, ...] = ()
@@ -77,6 +84,8 @@ class Watches:
         if purpose == "friend" and answer.state != "no answer":
             against = (self._settings[answer.zone].worth(answer.codes) or 0.0) < 0
             watch.friend(network_of(packed), against=against, now=answer.at)
+            if against:
+                self._friend_was_listed(watch, network_of(packed), answer.at)
         if watch.has_vote != before:
             self._turned(watch, answer.at)
 
@@ -85,12 +94,11 @@ class Watches:
         if now < self._next_friend or not self.blaming:
             return False
         asked = self._asked_about.get(network_of(packed))
-        is_disputed = any(watch.contradicts for watch in self._watches.values())
-        return asked is None or now - asked >= (DISPUTED_AGAIN if is_disputed else FRIEND_AGAIN)
+        return asked is None or now - asked >= (DISPUTED_AGAIN if self._is_disputed(now) else FRIEND_AGAIN)
 
     def begin_friend(self, packed: bytes, now: float) -> None:
         """Lists are being asked about this friend."""
-        self._next_friend = now + FRIEND_EVERY
+        self._next_friend = now + (DISPUTED_EVERY if self._is_disputed(now) else FRIEND_EVERY)
         network = network_of(packed)
         self._asked_about.pop(network, None)
         self._asked_about[network] = now
@@ -119,6 +127,22 @@ class Watches:
             complaint = watch.complaint
             if complaint and now - watch.began > NEW:
                 yield f"DNS list {watch.zone} has no vote: {complaint.why}; {complaint.remedy}"
+
+    def _friend_was_listed(self, watch: Watch, network: bytes, now: float) -> None:
+        """It may have begun to list the world, which a test shows at once; if not, friends will."""
+        if watch.tested_at is None or now - watch.tested_at >= FRIEND_EVERY:
+            watch.test_soon()
+        self._listed.pop(network, None)
+        self._listed[network] = now
+        if len(self._listed) > _SUSPICIOUS:
+            self._listed.popitem(last=False)
+        if self._is_disputed(now):
+            self._next_friend = min(self._next_friend, now + DISPUTED_EVERY)
+
+    def _is_disputed(self, now: float) -> bool:
+        """A list contradicts us, or may be about to."""
+        lately = sum(now - at < DOUBTED for at in self._listed.values())
+        return lately >= _SUSPICIOUS or any(watch.contradicts for watch in self._watches.values())
 
     def _forget_friends(self, watch: Watch, now: float) -> None:
         """What it said of them was judged by other points."""

@@ -8,7 +8,7 @@ from frontproxy.core.address import pack
 from frontproxy.core.config_values import Dns
 from frontproxy.core.hearsay import NOTHING_HEARD
 from frontproxy.lookup.flights import FORGOTTEN_AFTER, PLACES
-from frontproxy.lookup.watches import DISPUTED_AGAIN, FRIEND_EVERY
+from frontproxy.lookup.watches import DISPUTED_AGAIN, DISPUTED_EVERY, FRIEND_EVERY
 from tests.lookup.desks import (
     CLIENT,
     LISTS,
@@ -314,3 +314,32 @@ def test_while_a_list_contradicts_us_friends_are_asked_about_again_soon() -> Non
         office.test_lists()
 
         assert "bl.example" in office.desk.voting
+
+
+def test_a_list_that_lists_a_friend_is_tested_at_once_and_may_list_the_world() -> None:
+    with voting_office() as office:
+        office.later(FRIEND_EVERY)
+        office.desk.friend_came(stranger(1), office.now)
+        office.answer(list_said(office.asked()[-1], "bl.example", "127.0.0.2"))
+        office.later(1)
+
+        assert [question["zones"] for question in office.asked()] == [["bl.example"], ["bl.example"]]
+
+
+def test_a_list_that_lists_two_friends_is_asked_about_one_every_second() -> None:
+    """However many it has not listed in better days, it is found out within half a minute."""
+    with voting_office() as office:
+        friends_come(office, map(stranger, range(50)), listed=False)
+        office.later(3600)
+        office.asked()
+        friends_come(office, map(stranger, range(50, 52)))
+        seconds = 0
+        while "bl.example" in office.desk.voting:
+            office.now += DISPUTED_EVERY
+            office.desk.friend_came(stranger(seconds), office.now)
+            for question in office.asked():
+                if question["address"] != "127.0.0.1":
+                    office.answer(list_said(question, "bl.example", "127.0.0.2"))
+            seconds += 1
+
+        assert 10 < seconds < 30

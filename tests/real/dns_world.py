@@ -57,7 +57,7 @@ IMPATIENT = """
 from frontproxy.core import list_watch
 from frontproxy.lookup import watches
 list_watch.TEST_EVERY = list_watch.RETEST_EVERY = 1.0
-watches.FRIEND_EVERY = watches.FRIEND_AGAIN = watches.NEW = 0.0
+watches.FRIEND_EVERY = watches.FRIEND_AGAIN = watches.DISPUTED_EVERY = watches.DISPUTED_AGAIN = watches.NEW = 0.0
 """
 """What a House runs first, so that lists are watched closely: minutes become seconds, and every friend is looked up."""
 _LISTEN = '[listen]\ntrusted_proxies = ["127.0.0.1/32"]\n'
