@@ -36,7 +36,9 @@ from frontproxy.core.provider import ProviderRecord, witnesses_after
 from frontproxy.core.verdict import Reason
 
 GOOD_A_DAY = 10.0
-"""Units of good evidence that a client can earn in a day."""
+"""Units by which a client's good evidence can grow in a day. A good session beyond that displaces old evidence, the bad
+as well, and fills what it displaced of the good: or the few sessions of a busy server that go wrong, or are told
+wrongly, would outweigh the thousand good ones of the same day."""
 
 _DAY = 86400.0
 _IPV6_CLIENT = 8  # bytes of its key
@@ -118,6 +120,8 @@ class Lesson(NamedTuple):
     bad: float
     weight: float
     """Share of the units that its network has taken; its provider and its ASN took about the same."""
+    evidence: float
+    """Units by which the session has displaced what the client's record knew before."""
 
 
 class Recollection(NamedTuple):
@@ -194,15 +198,15 @@ def learn(
     sessions that turned out to be none. A session that counts nothing should not be learned, or strangers fill the
     history with nothing.
 
-    Good units beyond `GOOD_A_DAY` are not counted, and of a session from before the client's record was last touched
-    counts what time has left of it by then.
+    Good units count within `GOOD_A_DAY`, and of a session from before the client's record was last touched counts what
+    time has left of it by then.
     """
     keys, name, client, network, provider, asn = recalled
     record = client or ClientRecord()
-    good, bad, spent = _counted(record, good - taken_back, bad, now, forgetting)
+    good, bad, evidence, spent = _counted(record, good - taken_back, bad, now, forgetting)
     now = max(now, record.own.t)
     weight = 1.0 / (1.0 + sum(present(record.own, now, forgetting)))
-    own = grown(record.own, good, bad, now, forgetting)
+    own = grown(record.own, good, bad, now, forgetting, evidence)
 
     def teach(level: Level | None, share: Level) -> tuple[Level, Level]:
         return taught(level or NOTHING, share, good * weight, bad * weight, now, forgetting)
@@ -218,16 +222,16 @@ def learn(
     else:
         provider = None
     learned = ClientRecord(own, network_share, provider_share, asn_share, spent, name or record.name, keys.asn)
-    evidence = max(0.0, good) + bad
-    part = part_taken(before, network, evidence, now, forgetting) if evidence else weight
-    lesson = Lesson(now, keys, recalled.domain, good, bad, part)
+    offered = max(0.0, good) + bad
+    part = part_taken(before, network, offered, now, forgetting) if offered else weight
+    lesson = Lesson(now, keys, recalled.domain, good, bad, part, evidence)
     return Recalled(keys, name, learned, network, provider, asn), lesson
 
 
 def _counted(
     record: ClientRecord, good: float, bad: float, now: float, forgetting: Forgetting
-) -> tuple[float, float, float]:
-    """The good and the bad that count of a session, and what is then spent of the good that a day allows.
+) -> tuple[float, float, float, float]:
+    """What counts of a session, good and bad; what it displaces; and what is then spent of what a day allows.
 
     A record knows what was spent at its last touch, and not on any day before. So sessions from before (of old logs)
     have no day of their own: together they can count what was left to spend at the last touch, until the client is
@@ -235,10 +239,12 @@ def _counted(
     """
     spent = max(0.0, record.spent - GOOD_A_DAY * max(0.0, now - record.own.t) / _DAY)
     good, bad = left_of(good, bad, now, record.own.t, forgetting)
-    good = min(good, max(0.0, GOOD_A_DAY - spent))
+    evidence = max(0.0, good) + bad
+    before, kept = present(record.own, now, forgetting)[0], present(record.own, now, forgetting, evidence)[0]
     if good < 0.0:  # no more can be taken back than there is
-        good = max(good, -present(record.own, now, forgetting, bad)[0])
-    return good, bad, spent + max(0.0, good)
+        return max(good, -kept), bad, evidence, spent
+    good = min(good, before - kept + max(0.0, GOOD_A_DAY - spent))
+    return good, bad, evidence, spent + max(0.0, kept + good - before)
 
 
 def unlearn(recalled: Recalled, lesson: Lesson, *, now: float, forgetting: Forgetting) -> Recalled:
@@ -254,7 +260,7 @@ def unlearn(recalled: Recalled, lesson: Lesson, *, now: float, forgetting: Forge
     if client is None or lesson.t >= client.own.t + _SECONDS_LOST:
         return recalled
     good, bad = lesson.good, lesson.bad
-    evidence = min(client.own.n, max(0.0, good) + bad)
+    evidence = min(client.own.n, lesson.evidence)
     own = shrunk(client.own, *left_of(good, bad, lesson.t, client.own.t, forgetting), evidence, forgetting)
     client = client._replace(own=own, spent=max(0.0, client.spent - max(0.0, good)))
     return _unlearn_around(recalled._replace(client=client), client, lesson, now, forgetting)

@@ -78,15 +78,19 @@ def left_of(good: float, bad: float, then: float, now: float, forgetting: Forget
     return present(Level(then, 0.0, good, bad), now, forgetting) if now > then else (good, bad)
 
 
-def grown(level: Level, good: float, bad: float, now: float, forgetting: Forgetting) -> Level:
+def grown(
+    level: Level, good: float, bad: float, now: float, forgetting: Forgetting, evidence: float | None = None
+) -> Level:
     """The level after a session of so many units; good ones below 0 are taken back, as far as there are any.
+
+    It displaces as much as it adds, if `evidence` does not say how much.
 
     Of a session from before the last touch (learned from old logs) counts what time would have left of it by then, and
     that counts as new: it displaces as much as it adds. So old logs can be read in any order, and cannot wash away what
     is known since.
     """
     good, bad = left_of(good, bad, now, level.t, forgetting)
-    old = aged(level, now, forgetting, max(0.0, good) + bad)
+    old = aged(level, now, forgetting, max(0.0, good) + bad if evidence is None else evidence)
     return Level(old.t, old.n, max(0.0, old.good + good), old.bad + bad)
 
 

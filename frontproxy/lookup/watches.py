@@ -12,7 +12,7 @@ from frontproxy.lookup.flights import Purpose
 
 FRIEND_EVERY: Final = 10.0
 """Seconds between two friends that lists are asked about."""
-FRIEND_AGAIN: Final = 86400.0
+FRIEND_AGAIN: Final = 3600.0
 """Seconds until a friend of the same network may be asked about again."""
 DISPUTED_EVERY: Final = 1.0
 DISPUTED_AGAIN: Final = 60.0
@@ -90,7 +90,7 @@ class Watches:
             self._turned(watch, answer.at)
 
     def is_friend_due(self, packed: bytes, now: float) -> bool:
-        """Lists should be asked about this friend: one is due, and none of its network was asked about today."""
+        """Lists should be asked about this friend: one is due, and none of its network was asked about lately."""
         if now < self._next_friend or not self.blaming:
             return False
         asked = self._asked_about.get(network_of(packed))

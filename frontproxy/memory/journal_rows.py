@@ -137,14 +137,15 @@ def entry_from(row: Row) -> Entry:
 def lesson_row(lesson: Lesson) -> Row:
     """In the order of the columns of `lesson`, but for the first. The network follows from the client."""
     keys = lesson.keys
-    return lesson.t, keys.client, keys.asn, lesson.domain, lesson.good, lesson.bad, lesson.weight
+    return lesson.t, keys.client, keys.asn, lesson.domain, lesson.good, lesson.bad, lesson.weight, lesson.evidence
 
 
 def lesson_from(row: Row) -> Lesson:
     """The lesson in a row of all columns but the first. Raises TypeError if it is none."""
-    t, client, asn, domain, good, bad, weight = row
+    t, client, asn, domain, *numbers = row
     if not (isinstance(client, bytes) and isinstance(t, float | int)):
         raise TypeError("no client, or no time")
     packed = client.ljust(16, b"\0") if len(client) == _IPV6_CLIENT else client
     keys = Keys(client, network_of(packed), int(asn or 0))
-    return Lesson(float(t), keys, str(domain or ""), float(good or 0.0), float(bad or 0.0), float(weight or 0.0))
+    good, bad, weight, evidence = (float(number or 0.0) for number in numbers)
+    return Lesson(float(t), keys, str(domain or ""), good, bad, weight, evidence)

@@ -32,13 +32,14 @@ _SCHEMA = (
     " pinned INTEGER NOT NULL, stress TEXT NOT NULL, reasons TEXT NOT NULL, end TEXT NOT NULL, good REAL NOT NULL,"
     " bad REAL NOT NULL, messages INTEGER NOT NULL, facts BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS lesson (id INTEGER PRIMARY KEY, t REAL NOT NULL, client BLOB NOT NULL,"
-    " asn INTEGER NOT NULL, domain TEXT NOT NULL, good REAL NOT NULL, bad REAL NOT NULL, weight REAL NOT NULL)",
+    " asn INTEGER NOT NULL, domain TEXT NOT NULL, good REAL NOT NULL, bad REAL NOT NULL, weight REAL NOT NULL,"
+    " evidence REAL NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tally (hour INTEGER PRIMARY KEY, sessions INTEGER, known INTEGER, handed INTEGER,"
     " told INTEGER, good INTEGER, friends INTEGER)",
     "CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value REAL NOT NULL)",
 )
 _PUT_SESSION = "INSERT INTO session VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_LESSON = "INSERT INTO lesson VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_LESSON = "INSERT INTO lesson VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_TALLY = "INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_FACT = "INSERT OR REPLACE INTO fact VALUES (?, ?)"
 _THIN = (

@@ -53,4 +53,4 @@ def line(messages: int = 1) -> OutcomeLine:
 def lesson(number: int = 1, *, t: float = WALL, domain: str = "") -> Lesson:
     """What a good session of the number-th client has taught."""
     packed = number.to_bytes(4, "big")
-    return Lesson(t, Keys(packed, packed[:3], 64500), domain, 1.0, 0.0, 0.25)
+    return Lesson(t, Keys(packed, packed[:3], 64500), domain, 1.0, 0.0, 0.25, 1.0)

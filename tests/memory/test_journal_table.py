@@ -89,6 +89,6 @@ def test_an_ipv6_lesson_knows_its_network(table: JournalTable) -> None:
 
 
 def test_a_lesson_that_has_rotted_is_left_out(table: JournalTable) -> None:
-    table.write(Batch(lessons=[(WALL, "no client", 1, "", 1.0, 0.0, 1.0), lesson_row(lesson())]))
+    table.write(Batch(lessons=[(WALL, "no client", 1, "", 1.0, 0.0, 1.0, 1.0), lesson_row(lesson())]))
 
     assert len(table.take_lessons(0, WALL + 1, 9)) == 1
