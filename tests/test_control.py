@@ -150,16 +150,12 @@ async def test_a_pin_for_an_hour_ends_after_an_hour(house: House) -> None:
     assert await ask(house, "pins") == {"pins": []}
 
 
-@pytest.mark.parametrize(
-    "request_line",
-    ["pin --for 1h --because a b 192.0.2.7 nice", "pin 192.0.2.7 --because a b --for 1h nice"],
-)
-async def test_words_after_because_are_the_reason_up_to_the_next_option(house: House, request_line: str) -> None:
-    if request_line.startswith("pin --for"):
-        assert (await refusal(house, request_line)).code == "usage"
-    else:
-        answer = await ask(house, request_line)
-        assert (answer["because"], answer["until"]) == ("a b", WALL + 3600)
+@pytest.mark.parametrize("because", ["a b", "buy --for 2h --cheap"])
+async def test_all_words_after_because_are_the_reason_and_never_options(house: House, because: str) -> None:
+    """A filter may pass on what a client wrote."""
+    answer = await ask(house, f"pin 192.0.2.7 nice --for 1h --because {because}")
+
+    assert (answer["because"], answer["until"]) == (because, WALL + 3600)
 
 
 @pytest.mark.parametrize("verb", ["pin 192.0.2.8 nice", "unpin 192.0.2.7"])

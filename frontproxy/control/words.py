@@ -51,18 +51,21 @@ def packed_address(text: str) -> bytes:
 
 
 def take_options(arguments: list[str], known: set[str], usage: str) -> dict[str, str]:
-    """Take `--name value` out of the arguments; the value of `--because` is all words to the next option."""
+    """Take `--name value` out of the arguments; `--because` takes all words that follow, whatever they look like.
+
+    They may be somebody else's: a filter passes on what a client wrote, and that must not become an option.
+    """
     options: dict[str, str] = {}
     rest: list[str] = []
     name = ""
     for word in arguments:
-        if word.startswith("--"):
+        if name == "--because":
+            options[name] = f"{options[name]} {word}".strip()
+        elif word.startswith("--"):
             if word not in known:
                 raise Refused("usage", f"{word[:40]!a} is no option; {usage}")
             name = word
             options[name] = ""
-        elif name == "--because":
-            options[name] = f"{options[name]} {word}".strip()
         elif name and not options[name]:
             options[name] = word
         else:
