@@ -244,7 +244,7 @@ def _counted(
     if good < 0.0:  # no more can be taken back than there is
         return max(good, -kept), bad, evidence, spent
     good = min(good, before - kept + max(0.0, GOOD_A_DAY - spent))
-    return good, bad, evidence, spent + max(0.0, kept + good - before)
+    return good, bad, evidence, max(0.0, spent + kept + good - before)
 
 
 def unlearn(recalled: Recalled, lesson: Lesson, *, now: float, forgetting: Forgetting) -> Recalled:
