@@ -115,7 +115,11 @@ def _score_requests(options: argparse.Namespace) -> list[str]:
 
 def _add_the_past(verbs: Any) -> None:
     learn = _add(
-        verbs, "learn", "history from mail logs of the past; `learn undo --since 2h` takes back what was learned"
+        verbs, "learn", "history from mail logs of the past; `learn undo --since 2h` takes back what was learned live"
+    )
+    learn.epilog = (
+        "`learn undo --since 2h` takes back what was learned as it happened since then, and nothing that `learn LOG` "
+        "has taught: the way back from that is the copy of the history made before it, history.sqlite3.before-learn."
     )
     learn.add_argument(
         "logs", nargs="+", metavar="LOG", help="Postfix's or Exim's, plain, .gz, .bz2, .xz or .zst; - is stdin"

@@ -153,7 +153,7 @@ class House:
             undo.pop_all()
         old, self._proxy.setup = self._proxy.setup, setup
         self._proxy.memory.limit = setup.config.history.max_clients_remembered
-        self._proxy.journal.forgetting = setup.forgetting
+        self._forget_as_history()
         self._proxy.memory.generic = frozenset(setup.config.dns.generic)
         self._proxy.room.places = _places(listen.waiting_room, self._proxy.log)
         paths = {endpoint: str(smtpd.path) for endpoint, smtpd in smtpds.items()}
@@ -170,8 +170,15 @@ class House:
             before[address].close()
         await self._servers.adopt(smtpds)
         await self._feeds.adopt(feeds, root)
-        if old is not setup:
+        if old.lists is not setup.lists:
             old.close()
+
+    def _forget_as_history(self) -> None:
+        """Judge by the half-lives that history is kept under: the Setup's, unless it could not be converted yet."""
+        forgetting = self._proxy.memory.forgetting
+        if self._proxy.setup.forgetting != forgetting:
+            self._proxy.setup = replace(self._proxy.setup, forgetting=forgetting)
+        self._proxy.journal.forgetting = forgetting
 
     def _replace_databases(self, book: GeoBook) -> None:
         """Databases were replaced on disk; all else stays as it is."""
@@ -269,6 +276,7 @@ class House:
         if not self._is_told_ready:
             self._is_told_ready = notifier.ready(self._serving())
         self._proxy.desk.tick(now)
+        self._forget_as_history()
         alarms.look()
 
     def _troubles(self) -> Iterator[str]:

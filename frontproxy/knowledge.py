@@ -120,12 +120,18 @@ def gather(sides: Sources, packed: bytes, text: str, wall: float, *, now: float,
 
 
 def teach(
-    sides: Sides, packed: bytes, wall: float, weight: Weight, *, heard: history.KnownName | None = None
+    sides: Sides,
+    packed: bytes,
+    wall: float,
+    weight: Weight,
+    *,
+    heard: history.KnownName | None = None,
+    is_rationed: bool = False,
 ) -> Lesson | None:
     """Learn what a session that ended at `wall` (in seconds since 1970) has counted: all learning comes through here.
 
     `heard` is the client's name if whoever tells of the session knows it; else it is what the DNS has told lately.
-    One that counts nothing teaches nothing.
+    One that counts nothing teaches nothing. `is_rationed`: see `core.history.learn`.
     """
     if not (weight.good or weight.bad or weight.taken_back):
         return None
@@ -142,6 +148,7 @@ def teach(
         taken_back=weight.taken_back,
         now=wall,
         forgetting=sides.setup.forgetting,
+        is_rationed=is_rationed,
     )
     sides.memory.remember(learned)
     sides.journal.learned(lesson)

@@ -8,7 +8,7 @@ whoever learns them reads the same lines: the running proxy at its admin socket,
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -19,6 +19,7 @@ from frontproxy.core.census import Census
 from frontproxy.core.history import ClientRecord, Keys, KnownName
 from frontproxy.core.names import host_name
 from frontproxy.core.outcome import weigh
+from frontproxy.core.rations import Rations
 from frontproxy.knowledge import teach
 from frontproxy.lookup.desk import Desk
 from frontproxy.memory.copies import write_copy
@@ -45,9 +46,9 @@ Fate = Literal["learned", "told", "live", "old", "early", "future", "excused", "
 old to teach; it is from before the time of which history still knows what was told; it is from the future; the client
 is on a list that is never learned; there is nothing to learn from it."""
 
-Standing = Literal["friend", "stranger", "foe"]
-"""By the client's own record alone: it speaks for the client as much as a friend needs, or against it as much. (To be
-judged a foe takes more than history can say.)"""
+Standing = Literal["friend", "stranger", "bad name"]
+"""By the client's own record alone: it speaks for the client as much as a friend needs, or against it as much. (To be a
+foe takes more than history alone can say.)"""
 
 
 class BatchError(ValueError):
@@ -82,6 +83,7 @@ class PastSides:
     desk: Desk
     census: Census
     journal: Journal = NOTHING_KEPT
+    rations: Rations = field(default_factory=Rations)
     is_live: Callable[[int], bool] = field(init=False)
     """Whether sessions of a minute (`memory.told.minute_key`) were learned live; asked of the history once a minute."""
 
@@ -103,7 +105,11 @@ def learn_past(sides: PastSides, line: OutcomeLine, key: int, name: KnownName | 
         return "nothing"
     if memory.is_told(key):
         return "told"
-    teach(sides, packed, min(line.ended, now), weight, heard=_unless_outdated(memory, packed, name))
+    wall, known = min(line.ended, now), _recall(memory, packed)
+    is_late = known is not None and wall < known.own.t
+    if is_late:
+        weight = replace(weight, good=sides.rations.take(address.client_of(packed), wall, weight.good))
+    teach(sides, packed, wall, weight, heard=_unless_outdated(known, name), is_rationed=is_late)
     memory.note_told(key)
     return "learned"
 
@@ -125,12 +131,9 @@ def learn_batch(sides: PastSides, batch: Sequence[PastSession], *, now: float) -
     return Learned(fates, {line.client: _standing(sides, line.client, now) for line, _key, _name in batch})
 
 
-def _unless_outdated(memory: HistoryFile, packed: bytes, name: KnownName | None) -> KnownName | None:
+def _unless_outdated(known: ClientRecord | None, name: KnownName | None) -> KnownName | None:
     """The name, unless the one remembered is newer: an old log must not take that from a client."""
-    if name is None:
-        return None
-    known = _recall(memory, packed)
-    return None if known and known.name and known.name.until > name.until else name
+    return None if name and known and known.name and known.name.until > name.until else name
 
 
 def _recall(memory: HistoryFile, packed: bytes) -> ClientRecord | None:
@@ -143,7 +146,7 @@ def _standing(sides: PastSides, client_address: str, now: float) -> Standing:
     settled = sides.setup.config.listen.settled
     if points >= settled:
         return "friend"
-    return "foe" if points <= -settled else "stranger"
+    return "bad name" if points <= -settled else "stranger"
 
 
 def keep_way_back(history_file: Path, now: float) -> Path:

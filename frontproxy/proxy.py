@@ -6,6 +6,7 @@ Everything here is synchronous: a verdict, a place and a handover cost no task a
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from socket import socket
 
@@ -14,6 +15,7 @@ import trio
 from frontproxy.clock import AnchoredClock
 from frontproxy.core import address, outcome, scoring
 from frontproxy.core.census import Census
+from frontproxy.core.rations import Rations
 from frontproxy.core.session import Session
 from frontproxy.core.verdict import Verdict
 from frontproxy.handover.backends import Given
@@ -25,10 +27,28 @@ from frontproxy.log import Log
 from frontproxy.lookup.desk import Desk
 from frontproxy.lookup.flights import Inquiry
 from frontproxy.memory.journal import NOTHING_KEPT, Journal
+from frontproxy.memory.journal_rows import reasons_of
 from frontproxy.memory.pins import Pins
 from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.setup import Setup
 from frontproxy.waiting_room import WaitingRoom
+
+_EARLY_TALK = outcome.Weight(0.0, outcome.EARLY_TALK, "talked before the greeting")
+
+
+@dataclass(slots=True)
+class _OffTheRecord:
+    """For lessons that nobody will want to take back.
+
+    Refusing costs us next to nothing, so strangers can talk early by the thousand a second; if the journal kept what
+    that teaches, `learn undo` would not reach back an hour. No trouble of a mail server can make clients talk early.
+    """
+
+    setup: Setup
+    memory: HistoryFile
+    desk: Desk
+    census: Census
+    journal: Journal = NOTHING_KEPT
 
 
 class Proxy:
@@ -56,6 +76,7 @@ class Proxy:
         self.pools = Pools(self, held)
         self.room = WaitingRoom(setup.config.listen.waiting_room)
         self.counters: Counter[str] = Counter()
+        self.rations = Rations()
         self.stirred = trio.Event()
         """Set when somebody comes."""
         self.started = clock.now()
@@ -166,7 +187,7 @@ class Proxy:
             pool=given.pool,
             would=(verdict.would.pool or "reply") if verdict.would else None,
             settled=verdict.settled,
-            reasons=_reasons(verdict),
+            reasons=reasons_of(verdict),
             ms=round((given.given_at - given.session.accepted) * 1000, 1),
         )
 
@@ -179,12 +200,8 @@ class Proxy:
         self.journal.refused(session)
         verdict = session.verdict
         if session.early and verdict.learning != "none":  # nobody else has seen it, and will tell
-            teach(
-                self,
-                session.packed,
-                self.clock.now(),
-                outcome.Weight(0.0, outcome.EARLY_TALK, "talked before the greeting"),
-            )
+            sides = self if _has_done_good(verdict) else _OffTheRecord(self.setup, self.memory, self.desk, self.census)
+            teach(sides, session.packed, self.clock.now(), _EARLY_TALK)
         self.log.often(
             "refused",
             why,
@@ -194,7 +211,7 @@ class Proxy:
             score=round(verdict.score, 1),
             reply=reply,
             settled=verdict.settled,
-            reasons=_reasons(verdict),
+            reasons=reasons_of(verdict),
         )
 
     def session_gone(self, session: Session) -> None:
@@ -232,5 +249,6 @@ class Proxy:
         self.counters["survivors_ended" if given.is_survivor else "ended"] += 1
 
 
-def _reasons(verdict: Verdict) -> str:
-    return ",".join([f"{reason.name}:{reason.points:z.1f}" for reason in verdict.reasons])
+def _has_done_good(verdict: Verdict) -> bool:
+    client = verdict.seen.recalled.client if verdict.seen else None
+    return client is not None and client.own.good > 0.0

@@ -14,6 +14,7 @@ from frontproxy import app, house
 from frontproxy.clock import AnchoredClock
 from frontproxy.doors import Address
 from frontproxy.log import Log
+from frontproxy.memory.lock import InUse, Lock
 from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.setup import Setup
 from tests.fakes import PATIENCE
@@ -138,6 +139,39 @@ async def test_the_limits_of_history_change_with_a_reload(tmp_path: Path, monkey
 
         (history,) = opened
         assert (history.limit, history.forgetting.evidence_cap) == (5000, 30)
+
+
+async def test_it_waits_for_another_program_to_let_go_of_the_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`frontproxy learn` does, when it sees us."""
+    (tmp_path / "var").mkdir()
+    learning = Lock.take(tmp_path / "var/history.sqlite3")
+    open_history = app._open_history
+
+    def found_in_use(setup: Setup, log: Log, clock: AnchoredClock) -> HistoryFile:
+        try:
+            return open_history(setup, log, clock)
+        except InUse:
+            learning.release()
+            raise
+
+    monkeypatch.setattr(app, "_open_history", found_in_use)
+    async with running(tmp_path) as operator:
+        assert (await operator.ask("status"))["history"]["troubles"] == []
+
+
+async def test_it_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "PATIENCE", 0.0)
+    operator = Operator(tmp_path)
+    operator.write()
+    (tmp_path / "var").mkdir()
+    learning = Lock.take(tmp_path / "var/history.sqlite3")
+    try:
+        with trio.fail_after(PATIENCE), pytest.raises(InUse):
+            await app.serve(operator.path, lambda _setup, _addresses: None)
+    finally:
+        learning.release()
 
 
 async def test_nobody_can_open_the_doors_again_while_it_drains(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_batch_tells_what_became_of_its_sessions_and_clients(house: House) -> 
     learned = learn_batch(sides_of(house), [*batch, batch[0]], now=WALL)
 
     assert learned.fates == ["learned"] * 18 + ["told"]
-    assert learned.standings == {STRANGER: "friend", "198.51.100.1": "foe"}
+    assert learned.standings == {STRANGER: "friend", "198.51.100.1": "bad name"}
 
 
 @pytest.mark.parametrize("trusted", [False, True])
@@ -175,3 +175,15 @@ async def test_the_way_back_is_the_history_as_it_was_that_day(house: House, tmp_
 
     assert keep_way_back(file, made + 3600.0).read_bytes() == first
     assert keep_way_back(file, made + 2 * DAY).read_bytes() != first
+
+
+def test_days_of_old_logs_each_have_their_own_allowance(house: House) -> None:
+    """Whoever has sent mail today is not cheated of the year before, in which the log saw it every day."""
+    sides = sides_of(house)
+    learn_past(sides, old(ended=WALL - 60), 1 << 49, None, now=WALL)
+    for session in range(40):
+        ended = WALL - (1 + session // 20) * DAY + session
+        assert learn_past(sides, old(ended=ended), (1 << 50) + session, None, now=WALL) == "learned"
+
+    good, _bad = house.knowledge(STRANGER)
+    assert 14 < good < 19  # ten of each of two days, some of them displaced

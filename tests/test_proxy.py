@@ -12,7 +12,7 @@ from frontproxy.memory.journal import HOLD, Journal
 from frontproxy.memory.journal_rows import entry_from
 from frontproxy.memory.journal_table import read_sessions
 from tests.fakes import Visitors, tcp_pair
-from tests.houses import BANNED, FOE, FRIEND, STRANGER, House, all_from, bug, house, outcome
+from tests.houses import BANNED, FOE, FRIEND, STRANGER, WALL, House, all_from, bug, house, outcome
 
 __all__ = ["house"]
 
@@ -100,3 +100,23 @@ async def test_who_was_given_away_and_who_was_refused_stands_in_the_journal(hous
         (STRANGER, "hostile", "unknown"),
     ]
     assert [entry.route for entry in entries if not entry.pool] == [banned.verdict.route.reply]
+
+
+@pytest.mark.parametrize(("messages", "lessons"), [(0, 0), (1, 1)])
+async def test_early_talk_is_not_kept_to_be_taken_back_unless_the_client_had_done_good(
+    house: House, tmp_path: Path, messages: int, lessons: int
+) -> None:
+    """A flood of early talkers must not crowd out what an operator may want to take back."""
+    house.outcomes.hear(outcome(house.given(STRANGER), messages=messages))
+    with closing(Journal.open(tmp_path / "journal", log=house.log, clock=house.proxy.clock.now)) as journal:
+        house.proxy.journal = journal
+        for _time in range(1 + (not messages)):
+            ours, client = tcp_pair()
+            with ours, client:
+                talker = house.proxy.open_session(ours, (STRANGER, 4711), ("198.51.100.25", 25))
+                talker.early = True
+                house.proxy.session_refused(talker, "421 4.3.2 Later", "route")
+        await journal.flush()
+
+        assert len(await journal.last_lessons(0, WALL + 1, 9)) == lessons
+    assert house.knowledge(STRANGER)[1] >= 1.0

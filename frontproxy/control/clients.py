@@ -77,6 +77,12 @@ async def clients(controls: Controls, arguments: list[str]) -> Answer:
 async def forget(controls: Controls, arguments: list[str]) -> Answer:
     packed = packed_address(one_word(arguments, "forget CLIENT"))
     client = address.client_of(packed)
-    known = controls.proxy.memory.forget(client)
-    controls.proxy.log("forget", client=address.client_text(client), known=known)
+    proxy = controls.proxy
+    keys = history.Keys(client, address.network_of(packed), proxy.setup.geo.find(address.unpack(packed)).asn)
+    record = proxy.memory.recall(keys).client
+    if record and record.asn:  # where it was when it was learned from
+        keys = keys._replace(asn=record.asn)
+    proxy.memory.remember(history.forgotten(proxy.memory.recall(keys), forgetting=proxy.setup.forgetting))
+    known = proxy.memory.forget(client)
+    proxy.log("forget", client=address.client_text(client), known=known)
     return {"client": address.client_text(client), "known": known}

@@ -12,7 +12,7 @@ from frontproxy.past import BatchError, Fate, PastSides, Standing, decode_batch,
 from frontproxy.proxy import Proxy
 
 _AT_ONCE = 8  # sessions, a millisecond's work
-_UNWRITTEN_LIMIT = 30_000  # records that may wait for the disk before more is learned
+_UNWRITTEN_LIMIT = 5_000  # records that may wait for the disk before more is learned
 
 
 async def learn(controls: Controls, arguments: list[str]) -> Answer:
@@ -28,7 +28,7 @@ async def learn(controls: Controls, arguments: list[str]) -> Answer:
         batch = decode_batch(" ".join(arguments))
     except BatchError as error:
         raise Refused("usage", f"usage: learn [[KEY, NAME, DOMAIN, OUTCOME], ...]; {error}") from None
-    sides = PastSides(proxy.setup, proxy.memory, proxy.desk, proxy.census)
+    sides = PastSides(proxy.setup, proxy.memory, proxy.desk, proxy.census, rations=proxy.rations)
     fates: list[Fate] = []
     standings: dict[str, Standing] = {}
     for at in range(0, len(batch), _AT_ONCE):

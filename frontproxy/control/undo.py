@@ -1,20 +1,22 @@
 """The verb that takes back what was learned in a window of time, because a recipient table was lost then, say.
 
 Each lesson is taken back from the records it had taught, the latest first, a few milliseconds at a time while mail goes
-on; what was learned before and after stays. Lessons leave the journal as they are taken back, so nothing is taken back
-twice.
+on; what was learned before and after stays. Nothing is taken back twice: the history notes that a lesson was, in the
+same transaction as what became of its records, and only then the lesson leaves the journal. So undo can be broken off
+at any moment, by a crash too, and goes on when it is asked again.
 """
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import ceil
 
 import trio
 
 from frontproxy.control.words import Answer, Controls, Refused, take_options
 from frontproxy.core import durations
 from frontproxy.core.history import Lesson, unlearn
+from frontproxy.memory.told import told_key
 from frontproxy.proxy import Proxy
 
 AT_ONCE = 250
@@ -24,16 +26,13 @@ _USAGE = "usage: undo --since 2h|2026-11-20T14:00[Z]"
 
 
 async def undo(controls: Controls, arguments: list[str]) -> Answer:
-    """Answers how many sessions of how many clients were taken back."""
+    """Answers how many sessions of how many clients were taken back, and since when: the journal may begin later."""
     proxy = controls.proxy
     now = proxy.clock.now()
     options = take_options(arguments, {"--since"}, _USAGE)
     if arguments or not options.get("--since"):
         raise Refused("usage", _USAGE)
-    since = time_of(options["--since"], now)
-    reach = proxy.journal.lessons_since
-    if since < reach:
-        raise Refused("failed", f"the journal knows what was learned since {_shown(ceil(reach))}, and nothing before")
+    since = max(time_of(options["--since"], now), proxy.journal.lessons_since)
     try:
         lessons, clients = await _take_back(proxy, since, now)
     except (sqlite3.Error, RuntimeError) as error:
@@ -63,26 +62,36 @@ async def _take_back(proxy: Proxy, since: float, until: float) -> tuple[int, int
     number = 0
     await proxy.journal.flush()
     while True:
-        with trio.CancelScope(shield=True):  # what has left the journal must be taken back
-            lessons = await proxy.journal.take_lessons(since, until, AT_ONCE)
-            await _unlearn(proxy, lessons)
-            await proxy.memory.flush()  # bit by bit: a large one at the end would hold others up
-        if not lessons:
+        kept = await proxy.journal.last_lessons(since, until, AT_ONCE)
+        if not kept:
             return number, len(clients)
+        lessons = await _unlearn(proxy, {_key(one.id, one.lesson): one.lesson for one in kept if one.lesson})
+        await proxy.memory.flush()  # bit by bit: a large one at the end would hold others up
+        await proxy.journal.drop_lessons([one.id for one in kept])
         number += len(lessons)
         clients |= {lesson.keys.client for lesson in lessons}
-        await trio.lowlevel.checkpoint()
 
 
-async def _unlearn(proxy: Proxy, lessons: list[Lesson]) -> None:
-    began = time.monotonic()
-    for lesson in lessons:
+async def _unlearn(proxy: Proxy, lessons: Mapping[int, Lesson]) -> list[Lesson]:
+    """Take back those that were not yet; another `undo` may be at the same ones. Returns them."""
+    began, unlearned = time.monotonic(), []
+    for key, lesson in lessons.items():
+        if proxy.memory.is_told(key):
+            continue
         recalled = proxy.memory.recall(lesson.keys)
         now = proxy.clock.now()
         proxy.memory.remember(unlearn(recalled, lesson, now=now, forgetting=proxy.setup.forgetting))
+        proxy.memory.note_told(key)
+        unlearned.append(lesson)
         if time.monotonic() - began > _SLICE:
             await trio.lowlevel.checkpoint()
             began = time.monotonic()
+    return unlearned
+
+
+def _key(number: int, lesson: Lesson) -> int:
+    """By which history knows a lesson that was taken back; its number may come again, but not at the same time."""
+    return told_key(lesson.keys.client, 0, lesson.t, f"undo {number} {lesson.t!r}")
 
 
 def _shown(seconds: float) -> str:

@@ -31,6 +31,7 @@ from frontproxy.core.level import (
     taught,
     taught_by_others,
     untaught,
+    without,
 )
 from frontproxy.core.provider import ProviderRecord, witnesses_after
 from frontproxy.core.verdict import Reason
@@ -190,7 +191,14 @@ def own_points(client: ClientRecord, *, now: float, forgetting: Forgetting) -> f
 
 
 def learn(
-    recalled: Recalled, *, good: float, bad: float, taken_back: float = 0.0, now: float, forgetting: Forgetting
+    recalled: Recalled,
+    *,
+    good: float,
+    bad: float,
+    taken_back: float = 0.0,
+    now: float,
+    forgetting: Forgetting,
+    is_rationed: bool = False,
 ) -> tuple[Recalled, Lesson]:
     """The records after one more session of `good` and `bad` units (0 or more, see `core.outcome`), ended at `now`.
 
@@ -199,11 +207,12 @@ def learn(
     history with nothing.
 
     Good units count within `GOOD_A_DAY`, and of a session from before the client's record was last touched counts what
-    time has left of it by then.
+    time has left of it by then. The record knows nothing of what was earned on that day: whoever does has seen to the
+    day's limit himself, and says that it `is_rationed`.
     """
     keys, name, client, network, provider, asn = recalled
     record = client or ClientRecord()
-    good, bad, evidence, spent = _counted(record, good - taken_back, bad, now, forgetting)
+    good, bad, evidence, spent = _counted(record, good - taken_back, bad, now, forgetting, is_rationed)
     now = max(now, record.own.t)
     weight = 1.0 / (1.0 + sum(present(record.own, now, forgetting)))
     own = grown(record.own, good, bad, now, forgetting, evidence)
@@ -229,13 +238,13 @@ def learn(
 
 
 def _counted(
-    record: ClientRecord, good: float, bad: float, now: float, forgetting: Forgetting
+    record: ClientRecord, good: float, bad: float, now: float, forgetting: Forgetting, is_rationed: bool
 ) -> tuple[float, float, float, float]:
     """What counts of a session, good and bad; what it displaces; and what is then spent of what a day allows.
 
     A record knows what was spent at its last touch, and not on any day before. So sessions from before (of old logs)
-    have no day of their own: together they can count what was left to spend at the last touch, until the client is
-    seen again. That is less than they may deserve, and never more than one day's worth.
+    have no day of their own, unless they are rationed: together they can count what was left to spend at the last
+    touch, until the client is seen again. That is less than they may deserve, and never more than one day's worth.
     """
     spent = max(0.0, record.spent - GOOD_A_DAY * max(0.0, now - record.own.t) / _DAY)
     good, bad = left_of(good, bad, now, record.own.t, forgetting)
@@ -243,6 +252,8 @@ def _counted(
     before, kept = present(record.own, now, forgetting)[0], present(record.own, now, forgetting, evidence)[0]
     if good < 0.0:  # no more can be taken back than there is
         return max(good, -kept), bad, evidence, spent
+    if is_rationed and now < record.own.t:
+        return good, bad, evidence, spent
     good = min(good, before - kept + max(0.0, GOOD_A_DAY - spent))
     return good, bad, evidence, max(0.0, spent + kept + good - before)
 
@@ -251,19 +262,37 @@ def unlearn(recalled: Recalled, lesson: Lesson, *, now: float, forgetting: Forge
     """The records without a session: what it added goes, and what it had displaced comes back.
 
     Lessons are to be taken back in the reverse order, the latest first: then a client's own evidence is what it would
-    be without them, and so are its network's, but for rounding and for others that its network learned from since; its
-    provider and ASN are close. When a record was last touched is not known any more. A lesson that is newer than the
-    record (a crash lost it, or an old copy was restored) changes nothing, nor does one about a client that is not
-    known any more.
+    be without them. Its neighbourhoods come close: what it had displaced there does not come back. When a record was
+    last touched is not known any more. A lesson that is newer than the record (a crash lost it, or an old copy was
+    restored) changes nothing, nor does one about a client of whom nothing is known any more: it was forgotten since.
     """
     client = recalled.client
-    if client is None or lesson.t >= client.own.t + _SECONDS_LOST:
+    if client is None or not client.own.n or lesson.t >= client.own.t + _SECONDS_LOST:
         return recalled
     good, bad = lesson.good, lesson.bad
     evidence = min(client.own.n, lesson.evidence)
     own = shrunk(client.own, *left_of(good, bad, lesson.t, client.own.t, forgetting), evidence, forgetting)
     client = client._replace(own=own, spent=max(0.0, client.spent - max(0.0, good)))
     return _unlearn_around(recalled._replace(client=client), client, lesson, now, forgetting)
+
+
+def forgotten(recalled: Recalled, *, forgetting: Forgetting) -> Recalled:
+    """The records without the client, which has been nobody's neighbour then, and no witness.
+
+    What it taught a network, provider or ASN that is not at hand any more stays there. An IPv6 network stays a witness,
+    as others in it may have made it one.
+    """
+    client = recalled.client or ClientRecord()
+    network, provider, asn = recalled.network, recalled.provider, recalled.asn
+    if network:
+        network = without(network, client.network_share, forgetting)
+    if provider:
+        level = without(provider.level, _share_of_provider(recalled), forgetting)
+        others = tuple(witness for witness in provider.witnesses if witness.key != recalled.keys.client)
+        provider = ProviderRecord(level, others)
+    if asn:
+        asn = without(asn, _share_of_asn(recalled), forgetting)
+    return recalled._replace(client=None, network=network, provider=provider, asn=asn)
 
 
 def _unlearn_around(

@@ -22,7 +22,6 @@ SHARE_LIMIT = 3.0
 """Units of good evidence, and of bad, that one client can have in its neighbourhood."""
 
 _LEAST_EVIDENCE = 1e-6  # units; less is rounding
-_MOST_TAKEN_BACK = 100.0  # units by which a share may have seen more than its level, and be in it all the same
 _ROUNDING = 1e-6  # what a share may have gained on its way to the disk and back
 
 
@@ -133,19 +132,18 @@ def untaught(
 ) -> tuple[Level, Level]:
     """A neighbourhood and a client's share in it without a session that taught it so many units `then`.
 
-    Exact if it was the latest that the neighbourhood was taught. Never more goes than the share has.
+    Never more goes than the share has. What the units had displaced does not come back, nor do they leave `n`: by that
+    the shares of all others are aged, who would have to be found to be told of it.
     """
-    # A share that has seen more than the level is one of those whose neighbours' sessions were taken back before.
-    own_good, own_bad = present(share, level.t, forgetting, max(-_MOST_TAKEN_BACK, level.n - share.n))
-    share = Level(level.t, level.n, min(SHARE_LIMIT, own_good), min(SHARE_LIMIT, own_bad))
+    share = NOTHING if _outlived(share, level) else aged(share, level.t, forgetting, level.n - share.n)
     left_good, left_bad = left_of(good, bad, then, level.t, forgetting)
     gone_good, gone_bad = min(left_good, share.good), min(left_bad, share.bad)
-    left = max(0.0, left_good) + left_bad
-    evidence = (max(0.0, good) + bad) * (max(0.0, gone_good) + gone_bad) / left if left else 0.0
-    evidence = min(evidence, level.n)
-    return shrunk(level, gone_good, gone_bad, evidence, forgetting), shrunk(
-        share, gone_good, gone_bad, evidence, forgetting
-    )
+    return _lessened(level, gone_good, gone_bad), _lessened(share._replace(n=level.n), gone_good, gone_bad)
+
+
+def without(level: Level, share: Level, forgetting: Forgetting) -> Level:
+    """A neighbourhood without a client's share in it; what that had displaced does not come back."""
+    return Level(level.t, level.n, *taught_by_others(level, share, level.t, forgetting))
 
 
 def part_taken(before: Level, after: Level, offered: float, then: float, forgetting: Forgetting) -> float:
@@ -170,6 +168,10 @@ def points_of(evidence: Present, prior_points: float) -> float:
         return prior_points
     odds = 10.0 ** (prior_points / 10.0)
     return 10.0 * log10((good + PRIOR_WEIGHT * odds / (1.0 + odds)) / (bad + PRIOR_WEIGHT / (1.0 + odds)))
+
+
+def _lessened(level: Level, good: float, bad: float) -> Level:
+    return Level(level.t, level.n, _less(level.good, good), _less(level.bad, bad))
 
 
 def _less(units: float, gone: float) -> float:

@@ -6,6 +6,7 @@ from math import inf
 from frontproxy.core.brake import Brake
 from frontproxy.core.capacity import Places
 from frontproxy.core.config_values import Backend as Settings
+from frontproxy.core.retold import Told
 from frontproxy.core.session import Session
 from frontproxy.handover.kernel_notices import SocketName
 
@@ -99,7 +100,13 @@ class Given:
     """By what the kernel knows the socket that was passed, if it will tell of its end."""
     taken_at: float | None = None
     has_ended: bool = False
-    """Its outcome has been told."""
+    """Its outcome has been told, or will never be."""
+    over_at: float = 0.0
+    """When it was over, as far as those can be believed that told its outcome."""
+    told: Told | None = None
+    """What was told of it, and has been learned."""
+    is_braked: bool = False
+    """Its server's brake was on: what was refused in it teaches nothing, whoever tells of it then."""
     earned: float = 0.0
     """Units of good that its outcome taught, and that no later verdict has taken back."""
     is_survivor: bool = False

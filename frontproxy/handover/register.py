@@ -9,7 +9,7 @@ from frontproxy.core.address import AddressError, pack
 from frontproxy.handover.backends import Backend, Given
 from frontproxy.wire.outcome_line import OutcomeLine
 
-_SAME = 5.0  # seconds that the clocks of a feed and of ours may be apart
+_CLEARLY = 1.0  # second by which a line must be nearer to a session that was told than to one that was not
 REMEMBERED = 20_000
 """Sessions remembered after their place was given back, to know an outcome told late or twice."""
 
@@ -52,7 +52,8 @@ class Register:
         """The session an outcome tells of: by its id, or else by the port; the client's address must be the same.
 
         Of several sessions from one port it is the eldest whose outcome was not told: feeds tell them in order. But a
-        second feed may tell late of the session before; `ended` (monotonic) is when the one it tells of was over.
+        second feed may tell late of one that was told: it is that one if `ended` (monotonic), when the session it tells
+        of was over, is nearer to its end, by a second, than to the time that the other one can have had.
         """
         try:
             packed = pack(outcome.client)  # however the feed spells it
@@ -62,9 +63,15 @@ class Register:
             given = self._open.get(outcome.session) or self._past.get(outcome.session)
             return given if given and given.session.packed == packed else None
         found = self._by_port.get((packed, outcome.port), ())
-        if len(found) > 1:  # one alone is the one, whatever the feed's clock shows
-            found = [given for given in found if given.given_at <= ended + _SAME] or found[:1]
-        return next((given for given in found if not given.has_ended), found[-1] if found else None)
+        untold = next((given for given in found if not given.has_ended), None)
+        told = min(
+            (given for given in reversed(found) if given.has_ended),
+            key=lambda given: abs(given.over_at - ended),
+            default=None,
+        )
+        if untold is None or (told and abs(told.over_at - ended) + _CLEARLY < untold.given_at - ended):
+            return told
+        return untold
 
     def latest_that_earned(self, client: bytes) -> Given | None:
         """The latest session that earned its client good which was not taken back, as far as it is remembered.

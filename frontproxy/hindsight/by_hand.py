@@ -78,7 +78,7 @@ def _opened(setup: Setup, file: Path, tell: Tell) -> Iterator[PastSides]:
 def _as_owner_of(folder: Path) -> Iterator[None]:
     """What root makes here belongs to the owner of the folder, or the proxy could not write its own history any more.
 
-    Logs that only root can read are read by the reading program, which stays what we were.
+    Logs that only root can read are read by the reading program, which was started before and stays what we were.
     """
     found = folder.stat() if folder.is_dir() else None
     if os.geteuid() or found is None or not found.st_uid:

@@ -22,6 +22,7 @@ from frontproxy.hindsight.reader import reading
 from frontproxy.hindsight.tally import Tally
 from frontproxy.hindsight.ways import Broken, ByHand, ByProxy, Way
 from frontproxy.setup import load, read
+from frontproxy.terminal import escaped
 
 _SIGNALS: Final = signal.SIGINT, signal.SIGTERM
 _Error = TypeVar("_Error", bound=BaseException)
@@ -101,7 +102,8 @@ async def _learn(this: _Run) -> None:
     if source.checked.mistakes:
         raise Mistaken(source.checked.mistakes)
     config = source.checked.config
-    async with _way(this, config) as way, reading(this.logs, config.dns.generic) as events:
+    # In this order: a way may make us somebody else, and the reading program must stay who may read the logs.
+    async with reading(this.logs, config.dns.generic) as events, _way(this, config) as way:
         with Shown(this.tally) as progress:
             async for event in events:
                 if isinstance(event, LogRead):
@@ -160,4 +162,4 @@ def _tell(event: str, /, **values: object) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"frontproxy: {shown.plain(text)}\n")
+    sys.stderr.write(f"frontproxy: {escaped(text)}\n")

@@ -15,6 +15,7 @@ from frontproxy.programs import command, environment
 
 PROGRAM: Final = "frontproxy.hindsight.reading"
 EX_SOFTWARE: Final = 70
+EX_OSERR: Final = 71
 _CHUNK: Final = 1 << 16
 
 Event = LogRead | bytes
@@ -23,13 +24,17 @@ Event = LogRead | bytes
 
 @asynccontextmanager
 async def reading(logs: Sequence[str], generic: Iterable[str]) -> AsyncIterator[AsyncIterator[Event]]:
-    """What the program reads in these logs; it ends with the block. The iterator raises Broken."""
+    """What the program reads in these logs; it ends with the block. Raises Broken, as does the iterator."""
     words = command(PROGRAM, f"--generic={','.join(generic)}", "--", *logs)
     source = None if STDIN in logs else subprocess.DEVNULL
     read_end, write_end = os.pipe()
     async with trio.lowlevel.FdStream(read_end) as stream:
         try:
             program = await trio.lowlevel.open_process(words, stdin=source, stdout=write_end, env=environment())
+        except OSError as error:
+            raise Broken(
+                EX_OSERR, f"the program that reads logs cannot be started ({words[0]}: {error.strerror})"
+            ) from None
         finally:
             os.close(write_end)
         try:

@@ -67,6 +67,7 @@ class Reading:
     def _read(self, log: Log, read: LogRead) -> None:
         """Read one log. Raises Unreadable."""
         reader = self._reader_for(log, read)
+        reader.examples.clear()
         count = _Counting(reader, read)
         lines = Lines(LINE_LIMIT)
         try:
@@ -89,7 +90,7 @@ class Reading:
         return reader
 
     def _flush(self, read: LogRead) -> None:
-        """Take the sessions that have ended and were not told yet. Those under way end in a log to come."""
+        """Take the sessions that have ended and were not told yet. Those that may go on end in a log to come."""
         if self._reader is not None:
             for seen in self._reader.flush():
                 self._take(seen, read)
@@ -138,7 +139,7 @@ class _Counting:
     def __init__(self, reader: LogReader, read: LogRead) -> None:
         self._reader = reader
         self._read = read
-        self._before = reader.lines, reader.ignored, reader.not_understood, reader.understood, len(reader.examples)
+        self._before = reader.lines, reader.ignored, reader.not_understood, reader.understood
 
     @property
     def understood(self) -> int:
@@ -148,11 +149,11 @@ class _Counting:
     def note(self) -> LogRead:
         """The counts as they are now."""
         reader, read = self._reader, self._read
-        lines, ignored, not_understood, _understood, examples = self._before
+        lines, ignored, not_understood, _understood = self._before
         read.lines = reader.lines - lines
         read.ignored = reader.ignored - ignored
         read.not_understood = reader.not_understood - not_understood
-        read.examples = [_escaped(example) for example in reader.examples[examples : examples + _EXAMPLES]]
+        read.examples = [_escaped(example) for example in reader.examples[:_EXAMPLES]]
         return read
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from frontproxy.hindsight.tally import LEFT_OUT, LogTally, Tally
 from frontproxy.past import Standing
+from frontproxy.terminal import escaped
 
 Answer = dict[str, Any]
 _WIDE: Final = 120
@@ -46,12 +47,12 @@ def _log(log: LogTally, clients: Counter[Standing]) -> Answer:
         "left_out": dict(log.left_out()),
         "clients": clients.total(),
         "friends": clients["friend"],
-        "foes": clients["foe"],
+        "bad_names": clients["bad name"],
     }
 
 
 def _sum(logs: list[Answer]) -> Answer:
-    names = "lines", "lines_ignored", "lines_not_understood", "sessions", "learned", "clients", "friends", "foes"
+    names = "lines", "lines_ignored", "lines_not_understood", "sessions", "learned", "clients", "friends", "bad_names"
     left_out: Counter[str] = Counter()
     for log in logs:
         left_out.update(log["left_out"])
@@ -68,16 +69,17 @@ def show(answer: Answer) -> None:
             console.print(table)
     for log in answer["logs"]:
         if log["examples"]:
-            console.print(Text(plain(f"not understood in {log['log']}, for example:")), soft_wrap=True)
+            console.print(Text(escaped(f"not understood in {log['log']}, for example:")), soft_wrap=True)
             for example in log["examples"]:
                 console.print(Text(f"  {example}"), soft_wrap=True)  # escaped by the reading program
     for line in _remarks(answer):
-        console.print(Text(plain(line)), soft_wrap=True)
+        console.print(Text(escaped(line)), soft_wrap=True)
 
 
 def _logs(answer: Answer) -> Table:
     """Clients are counted with the log that names them first, so that the columns add up."""
-    columns = {"sessions": "sessions", "learned": "learned", "clients": "clients", "friends": "friends", "foes": "foes"}
+    columns = {"sessions": "sessions", "learned": "learned", "clients": "clients"}
+    columns |= {"friends": "friends", "bad_names": "bad names"}
     return _table(answer, "dry run: nothing was learned" if answer["dry_run"] else "learned", columns)
 
 
@@ -93,7 +95,7 @@ def _table(answer: Answer, title: str, columns: dict[str, str]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for log in answer["logs"]:
         how_far = "" if log["complete"] else " (in part)" if log["lines"] else " (not read)"
-        name = Text(plain(log["log"]) + how_far, "yellow" if how_far else "")
+        name = Text(escaped(log["log"]) + how_far, "yellow" if how_far else "")
         table.add_row(name, *(f"{log[name]:,}" for name in columns))
     if len(answer["logs"]) > 1:
         table.add_section()
@@ -112,16 +114,16 @@ def _left_out(left_out: dict[str, int]) -> Table:
 
 def _remarks(answer: Answer) -> list[str]:
     remarks = []
+    if answer["total"]["bad_names"]:
+        remarks.append(
+            "A bad name is a history as bad as a friend's is good; it takes other evidence, too, to be a foe."
+        )
     if answer["copy"] and answer["total"]["learned"]:
         remarks.append(
             f"The history as it was before is in {answer['copy']}; to go back, end frontproxy, "
-            "remove the history with its -wal and -shm files, and give the copy its name."
+            "remove the history with its -wal and -shm files, and give the copy its name. "
+            "(`learn undo` takes back what was learned as it happened, and nothing of this.)"
         )
     if not answer["all_clients_counted"]:
         remarks.append("There are more clients than were counted here; all of them were learned.")
     return remarks
-
-
-def plain(text: str) -> str:
-    """A text without anything that a terminal could obey."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

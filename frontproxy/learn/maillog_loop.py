@@ -170,6 +170,7 @@ class MaillogLoop:
         if self._reader.not_understood > self._not_understood:
             self._not_understood = self._reader.not_understood
             example = self._reader.examples[-1].decode("utf-8", "backslashreplace") if self._reader.examples else None
+            self._reader.examples.clear()
             self._log.often(now, "not_understood", so_far=self._not_understood, example=example)
 
     def _hear_parent(self, lifeline: int) -> None:

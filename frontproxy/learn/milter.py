@@ -14,14 +14,14 @@ from collections.abc import Sequence
 
 from frontproxy.learn.feed import Orders
 from frontproxy.learn.milter_service import MilterService
-from frontproxy.learn.program import Parser, serve
+from frontproxy.learn.program import door_parser, serve
 from frontproxy.learn.reporter import Reporter
 from frontproxy.lifeline import ChildLog
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as the arguments say; the exit code is one of sysexits."""
-    options = Parser("milter", "The passive milter.").options(arguments)
+    options = door_parser("milter", "The passive milter.").options(arguments)
     return serve("milter", options, Orders(options.report), _service)
 
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from frontproxy.learn.feed import Orders
 from frontproxy.learn.policy_service import Policy
-from frontproxy.learn.program import Parser, serve
+from frontproxy.learn.program import door_parser, serve
 from frontproxy.learn.reporter import Reporter
 from frontproxy.lifeline import ChildLog
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as the arguments say; the exit code is one of sysexits."""
-    parser = Parser("policy", "The policy service.")
+    parser = door_parser("policy", "The policy service.")
     parser.add_argument("--admin", type=Path, metavar="PATH", help="with --listen: frontproxy's admin socket")
     parser.add_argument("--class", dest="classes", type=_class, action="append", default=[], metavar="POOL=ACTION")
     options = parser.options(arguments)

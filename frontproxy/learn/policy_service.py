@@ -96,13 +96,13 @@ class Policy:
     def close(self, number: int) -> None:
         """It has closed the connection, or we have."""
         del self._conversations[number]
-        self._tell(self._sessions.gone(number, time.monotonic(), time.time()))
+        self._tell(self._sessions.gone(number, time.monotonic()))
 
     def tend(self, now: float) -> float:
         """Forget what fell silent, give up waiting for what is not answered."""
         if now >= self._expiry_due:
             self._expiry_due = now + _EXPIRY
-            self._tell(self._sessions.expire(now, time.time()))
+            self._tell(self._sessions.expire(now))
         return min(self._expiry_due if self._sessions else inf, self._routes.tend(now) if self._routes else inf)
 
     def end(self) -> None:

@@ -37,7 +37,9 @@ _SERVICES_KEPT: Final = 1000
 class _Session:
     """One session so far. It counts and keeps nothing of what the client said."""
 
-    heard_at: float
+    heard_at: float = 0.0
+    """Its last request: monotonic, and in seconds since 1970:"""
+    ended: float = 0.0
     connections: set[int] = field(default_factory=set)
     messages: int = 0
     recipients: int = 0
@@ -82,15 +84,15 @@ class _Session:
             self.recipients += count
         self.is_counted = True
 
-    def outcome(self, client: Client, wall: float) -> OutcomeLine | None:
-        """What is worth telling, if anything is."""
+    def outcome(self, client: Client) -> OutcomeLine | None:
+        """What is worth telling, if anything is. It ended with its last request, however late that is known."""
         self._add_up()
         if not (self.messages or self.refused or self.auth):
             return None
         return OutcomeLine(
             client=client[0],
             port=client[1],
-            ended=wall,
+            ended=self.ended,
             end="quit",
             messages=self.messages,
             recipients=self.recipients,
@@ -126,15 +128,15 @@ class PolicySessions:
             client = None  # without a port two sessions of one client look alike
         before = self._spoken_of.get(connection)
         if before is not None and before != client:
-            yield from self._end(before, wall)
+            yield from self._end(before)
         if client is not None:
-            session = self._sessions.setdefault(client, _Session(now))
-            session.heard_at = now
+            session = self._sessions.setdefault(client, _Session())
+            session.heard_at, session.ended = now, wall
             session.connections.add(connection)
             self._spoken_of[connection] = client
             self._take(session, attributes)
 
-    def gone(self, connection: int, now: float, wall: float) -> Iterator[OutcomeLine]:
+    def gone(self, connection: int, now: float) -> Iterator[OutcomeLine]:
         """A connection is closed."""
         client = self._spoken_of.pop(connection, None)
         if client is None:
@@ -144,19 +146,19 @@ class PolicySessions:
         if not session.connections:
             if now - session.heard_at < GIVEN_UP_WITHIN:
                 session.awaited = None
-            yield from self._end(client, wall)
+            yield from self._end(client)
 
-    def expire(self, now: float, wall: float) -> Iterator[OutcomeLine]:
+    def expire(self, now: float) -> Iterator[OutcomeLine]:
         """Tell of those of whom nothing was heard for too long."""
         for client in [client for client, session in self._sessions.items() if session.is_over_at <= now]:
-            yield from self._end(client, wall)
+            yield from self._end(client)
 
-    def _end(self, client: Client, wall: float) -> Iterator[OutcomeLine]:
+    def _end(self, client: Client) -> Iterator[OutcomeLine]:
         session = self._sessions.pop(client)
         for connection in session.connections:
             del self._spoken_of[connection]
         self._settle(session)
-        if outcome := session.outcome(client, wall):
+        if outcome := session.outcome(client):
             yield outcome
 
     def _take(self, session: _Session, attributes: Attributes) -> None:

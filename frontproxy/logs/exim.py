@@ -2,12 +2,14 @@
 
 Each connection has a process of its own that says little: that a message came, that a recipient was refused, that the
 connection was lost. That it ended well is only logged with `log_selector = +smtp_connection`; where the log does not
-show that, a session ends with its last line when nothing has followed for a minute. So that a client's port is there,
-`+incoming_port` is needed; without it, all that one address does within a minute is one session with port 0.
+show that, a session ends with its last line when nothing has followed for a minute, and is told in parts when it goes
+on for long or much has happened in it: who uses a port again at once must not have all it does taken for one session,
+nor keep it from being told. So that a client's port is there, `+incoming_port` is needed; without it, all that one
+address does within a minute is one session with port 0.
 """
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from re import Match
 from typing import Final
@@ -20,11 +22,15 @@ from frontproxy.logs.seen import Seen, Sense
 from frontproxy.wire.outcome_line import End, OutcomeLine, Stage
 
 SESSIONS = 20_000
-"""Sessions under way that are followed; the oldest are dropped first."""
+"""Sessions under way that are followed; beyond that, those silent longest are told as they are."""
 QUIET = 60.0
 """Seconds without a line after which a session has ended, where ends are not logged."""
 LONG_QUIET = 900.0
 """The same where they are: the end of some, as of those behind a proxy that breaks, is never logged."""
+LONG = 600.0
+"""Seconds after which, where ends are not logged, a session is told and another one begins."""
+MUCH = 20
+"""What has to happen for the same: messages, refusals and errors. More than that no session counts."""
 
 _ERRORS_ALLOWED = 3  # smtp_max_unknown_commands and smtp_max_synprot_errors, unless changed: one more ends a session
 
@@ -33,19 +39,26 @@ class _Connection:
     """What the lines of one connection have told. It counts and keeps nothing else."""
 
     __slots__ = (
-        *("auth_failed", "authenticated", "bad_commands", "client", "content", "early", "last", "messages", "name"),
-        *("null", "origin", "policy", "refused", "relay"),
+        *("auth_failed", "authenticated", "bad_commands", "begun", "client", "content", "early", "last", "message"),
+        *("messages", "name", "null", "origin", "policy", "refused", "relay"),
     )
 
-    def __init__(self, client: bytes, origin: str) -> None:
-        self.client, self.origin = client, origin
+    def __init__(self, client: bytes, origin: str, begun: float) -> None:
+        self.client, self.origin, self.begun = client, origin, begun
         self.name = ""
-        self.last = 0.0
+        self.message = b""  # host and id of the last one
+        self.last = begun
         self.messages = self.refused = self.relay = self.policy = self.null = 0
         self.bad_commands = self.content = self.auth_failed = 0
         self.authenticated = self.early = False
 
-    def seen(self, end: End, stage: Stage) -> Seen | None:
+    def is_much(self, when: float) -> bool:
+        """It has lasted long, or as much has happened as counts in one session."""
+        happened = self.messages + self.refused + self.content + self.bad_commands + self.auth_failed
+        return happened >= MUCH or when - self.begun >= LONG
+
+    def seen(self, end: End = "quit", stage: Stage = "command") -> Seen | None:
+        """What it has come to; None if its client has no address."""
         where = address_of(self.client)
         if where is None:
             return None
@@ -75,6 +88,8 @@ class EximLog:
 
     def __init__(self) -> None:
         self._open: OrderedDict[bytes, _Connection] = OrderedDict()  # the one that was silent longest comes first
+        self._over: deque[_Connection] = deque()  # to be told
+        self._messages: dict[bytes, _Connection] = {}  # by host and id, the last message of each
         self._quiet = QUIET
 
     def read(self, line: bytes, at: int, host: bytes, when: float) -> Seen | Sense:
@@ -86,29 +101,34 @@ class EximLog:
                 connection = self._connection(told, host, when)
                 if connection is None:
                     return Sense.STRANGE
-                end = tell(connection, told)
-                return self._end(host, connection, *end) if end else Sense.UNDERSTOOD
-        if lines.BEGUN.match(line, at):
-            self._quiet = LONG_QUIET
-            return Sense.UNDERSTOOD
-        return Sense.TELLS_NOTHING if lines.TELLING_NOTHING.match(line, at) else Sense.STRANGE
+                if end := tell(connection, told):
+                    return self._tell(self._open.pop(host + connection.client), *end) or Sense.UNDERSTOOD
+                if pattern is lines.ACCEPTED:
+                    self._follow(connection, host + told["id"])
+                return Sense.UNDERSTOOD
+        return self._of_nobody(line, at, host)
 
     def overdue(self, when: float) -> Seen | None:
-        """A session that has been silent for long, if there is one."""
-        if not self._open:
-            return None
-        key, connection = next(iter(self._open.items()))
-        if -STEP_BACK <= when - connection.last < self._quiet:
-            return None
-        del self._open[key]
-        return connection.seen("quit", "command")
+        """A session that is over and not told, if there is one: it has been silent for long, or was too much."""
+        if not self._over and self._open:
+            key, connection = next(iter(self._open.items()))
+            if len(self._open) <= SESSIONS and not self._is_silent(connection, when):
+                return None
+            del self._open[key]
+            self._over.append(connection)
+        return self._tell(self._over.popleft()) if self._over else None
 
-    def flush(self) -> Iterator[Seen]:
-        """All sessions: one whose end is not logged has ended with its last line."""
-        while self._open:
-            _key, connection = self._open.popitem(last=False)
-            if seen := connection.seen("quit", "command"):
+    def flush(self, when: float) -> Iterator[Seen]:
+        """The sessions that are over by `when`. The others may go on in a log to come, as one session."""
+        while self._over or self._open:
+            before = len(self._open) + len(self._over)
+            if seen := self.overdue(when):
                 yield seen
+            if len(self._open) + len(self._over) == before:
+                return
+
+    def _is_silent(self, connection: _Connection, when: float) -> bool:
+        return not -STEP_BACK <= when - connection.last < self._quiet
 
     def _connection(self, told: Match[bytes], host: bytes, when: float) -> _Connection | None:
         """The connection that a line is about; None where a client's HELO may have made up the client."""
@@ -118,11 +138,12 @@ class EximLog:
         client = told["client"]
         key = host + client
         connection = self._open.get(key)
+        if connection and (self._is_silent(connection, when) or (self._quiet == QUIET and connection.is_much(when))):
+            self._over.append(self._open.pop(key))
+            connection = None
         if connection is None:
             origin = (host.decode("ascii", "replace") + " exim " + client.decode("ascii")).lstrip()
-            connection = self._open[key] = _Connection(client, origin)
-            if len(self._open) > SESSIONS:
-                self._open.popitem(last=False)
+            connection = self._open[key] = _Connection(client, origin, when)
         else:
             self._open.move_to_end(key)
         connection.last = when
@@ -130,9 +151,29 @@ class EximLog:
             connection.name = told["name"].decode("ascii")
         return connection
 
-    def _end(self, host: bytes, connection: _Connection, end: End, stage: Stage) -> Seen | Sense:
-        del self._open[host + connection.client]
-        return connection.seen(end, stage) or Sense.UNDERSTOOD
+    def _of_nobody(self, line: bytes, at: int, host: bytes) -> Sense:
+        """A line that names no client, or tells nothing of it."""
+        if lines.BEGUN.match(line, at):
+            self._quiet = LONG_QUIET
+        elif away := lines.PUT_AWAY.match(line, at):
+            self._put_away(host + away["id"])
+        else:
+            return Sense.TELLS_NOTHING if lines.TELLING_NOTHING.match(line, at) else Sense.STRANGE
+        return Sense.UNDERSTOOD
+
+    def _follow(self, connection: _Connection, message: bytes) -> None:
+        self._messages.pop(connection.message, None)
+        self._messages[message] = connection
+        connection.message = message
+
+    def _put_away(self, message: bytes) -> None:
+        """Of the message that a connection has just been credited with, nobody will get anything."""
+        if connection := self._messages.pop(message, None):
+            connection.messages -= 1
+
+    def _tell(self, connection: _Connection, end: End = "quit", stage: Stage = "command") -> Seen | None:
+        self._messages.pop(connection.message, None)
+        return connection.seen(end, stage)
 
 
 _How = tuple[End, Stage]
@@ -149,7 +190,10 @@ def _refused(connection: _Connection, told: Match[bytes]) -> _How | None:
     if told["content"]:
         connection.content += not told["later"]
     elif not told["later"]:
-        kind = exim_refusal(told.string[told.end() :]) if told["recipient"] else "policy"
+        words = told.string[told.end() :]
+        if not told["address"]:  # it is written in an odd way, and Exim's words come last
+            words = words.rpartition(b": ")[2]
+        kind = exim_refusal(words) if told["recipient"] else "policy"
         connection.refused += 1
         connection.relay += kind == "relay"
         connection.policy += kind == "policy"

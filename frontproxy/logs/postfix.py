@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from frontproxy.logs import postfix_lines as lines
 from frontproxy.logs.dates import STEP_BACK
-from frontproxy.logs.postfix_session import MESSAGES_FOLLOWED, PostfixSession
+from frontproxy.logs.postfix_session import PostfixSession
 from frontproxy.logs.postscreen import Postscreen
 from frontproxy.logs.seen import Seen, Sense
 
@@ -21,8 +21,6 @@ MESSAGES = 100_000
 """Messages of theirs, likewise; further ones are not followed."""
 PATIENCE = 5.0
 """Seconds of the log that an ended session waits for the queue manager."""
-
-_NOQUEUE = b"NOQUEUE"
 
 
 class PostfixLog:
@@ -56,7 +54,7 @@ class PostfixLog:
             case b"qmgr":
                 return self._queued(line, at, origin)
             case b"cleanup":
-                return self._content_refused(line, at, origin)
+                return self._of_content(line, at, origin)
         return self._postscreen.read(line, at, origin, when)
 
     def overdue(self, when: float) -> Seen | None:
@@ -136,6 +134,9 @@ class PostfixLog:
             session = self._session(origin, told[4])
             session.is_refused(told[3], told[5], told[6] or b"", line[told.end() :], by_milter=bool(told[2]))
             return Sense.UNDERSTOOD
+        if told := lines.PUT_AWAY.match(line, at):
+            self._session(origin, told[2]).puts_away(told[1])
+            return Sense.UNDERSTOOD
         return Sense.STRANGE
 
     def _queued(self, line: bytes, at: int, origin: bytes) -> Seen | Sense:
@@ -149,12 +150,17 @@ class PostfixLog:
             return self._tell(server, session) or Sense.UNDERSTOOD
         return Sense.UNDERSTOOD
 
-    def _content_refused(self, line: bytes, at: int, origin: bytes) -> Sense:
-        told = lines.CONTENT_REFUSED.match(line, at)
-        found = self._messages.get(_key(origin, told[1])) if told else None
+    def _of_content(self, line: bytes, at: int, origin: bytes) -> Sense:
+        queue_id = line[at : line.find(b":", at)]
+        found = self._messages.get(_key(origin, queue_id))
         if found is None:
             return Sense.TELLS_NOTHING
-        found[1].refuses_content()
+        if lines.CONTENT_REFUSED.match(line, at):
+            found[1].refuses_content()
+        elif lines.CONTENT_PUT_AWAY.match(line, at):
+            found[1].puts_away(queue_id)
+        else:
+            return Sense.TELLS_NOTHING
         return Sense.UNDERSTOOD
 
     def _session(self, origin: bytes, client: bytes) -> PostfixSession:
@@ -173,11 +179,8 @@ class PostfixLog:
         return session
 
     def _open_message(self, session: PostfixSession, queue_id: bytes, origin: bytes) -> None:
-        session.opened += 1
-        if queue_id == _NOQUEUE or len(session.queue_ids) >= MESSAGES_FOLLOWED or len(self._messages) >= MESSAGES:
-            return
-        session.queue_ids.append(queue_id)
-        self._messages[_key(origin, queue_id)] = origin, session
+        if session.opens(queue_id) and len(self._messages) < MESSAGES:
+            self._messages[_key(origin, queue_id)] = origin, session
 
     def _forget(self, session: PostfixSession | None, origin: bytes) -> None:
         for queue_id in session.queue_ids if session else ():

@@ -48,6 +48,8 @@ REFUSED: Final = re.compile(
     + _CLIENT
     + rb": ([0-9]{3}) (?:([245]\.[0-9]{1,3}\.[0-9]{1,3}) )?"
 )
+PUT_AWAY: Final = re.compile(_QUEUE_ID + rb": (?:milter-)?(?:discard|hold): [A-Z-]{1,20} from " + _CLIENT + rb": ")
+"""A message that is thrown away, or waits until somebody has looked at it."""
 NOT_SMTP: Final = re.compile(rb"warning: non-SMTP command from " + _CLIENT + rb": ([A-Za-z]{1,10})(?= |$)")
 OVER_LIMIT: Final = re.compile(rb"warning: [A-Z][A-Za-z ]{5,40} limit exceeded: [0-9]{1,9} from " + _CLIENT + rb" for ")
 NOT_AUTHENTICATED: Final = re.compile(
@@ -61,6 +63,8 @@ CONTENT_REFUSED: Final = re.compile(
     + rb": (?:[0-9]{3} )?5\.)"
 )
 """A line of cleanup: the header's text stands before the client here, so the session is found by the queue id."""
+CONTENT_PUT_AWAY: Final = re.compile(_QUEUE_ID + rb": (?:milter-)?(?:discard|hold): ")
+"""The same of cleanup, found in the same way."""
 QUEUED: Final = re.compile(_QUEUE_ID + rb": from=<.*>, size=[0-9]{1,20}, nrcpt=[0-9]{1,9} \(queue active\)$")
 """A line of qmgr: the message is in the queue."""
 

@@ -4,6 +4,9 @@ Its summary, `disconnect from ... rcpt=1/2 data=1 ...`, says how many commands s
 was accepted comes from there, and what was refused from `reject:` lines and their codes. The summary also bounds what
 other lines claim: a content is refused only if a DATA failed, and no more messages are accepted than DATA succeeded.
 
+A message that was taken only to be thrown away (DISCARD) or put aside (HOLD), by an access table, a header check or a
+milter, counts neither as good nor as bad: nobody has got it yet.
+
 A successful BDAT may be any part of a message, and sessions of old versions have no summary at all. There a message
 counts when the queue manager names it; its line can come after the session's end, which therefore waits a little.
 """
@@ -15,7 +18,9 @@ from frontproxy.core.refusal import postfix_refusal
 from frontproxy.wire.outcome_line import End, OutcomeLine, Stage
 
 MESSAGES_FOLLOWED = 100
-"""Queue ids that one session can have; further messages are not followed."""
+"""Queue ids that one session can have; further messages of it do not count."""
+NOQUEUE: Final = b"NOQUEUE"
+"""In the place of a queue id, of what has none."""
 
 _HTTP: Final = frozenset(
     {b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PRI"}
@@ -23,6 +28,7 @@ _HTTP: Final = frozenset(
 _DATA: Final = frozenset({b"DATA", b"BDAT", b"END-OF-MESSAGE"})
 _BEFORE_DATA: Final = frozenset({b"CONNECT", b"HELO", b"EHLO", b"MAIL", b"RCPT"})
 _FROM: Final = b"; from=<"
+_RELAY: Final = b"Relay access denied"
 _NOTHING: Final = (0, 0)
 _ENDS: Final[dict[bytes, End]] = {b"lost connection": "lost", b"timeout": "timeout", b"too many errors": "errors"}
 
@@ -33,7 +39,7 @@ class PostfixSession:
     __slots__ = (
         *("_auth", "_auth_failed", "_content", "_end", "_http", "_not_smtp", "_null", "_policy", "_refused", "_relay"),
         *("_stage", "_summary", "_turned_away", "client", "early", "ended", "is_begun_here"),
-        *("opened", "queue_ids", "queued"),
+        *("_put_away", "_puts_next_away", "opened", "queue_ids", "queued"),
     )
 
     def __init__(self, client: bytes, *, is_begun_here: bool) -> None:
@@ -48,12 +54,33 @@ class PostfixSession:
         self.queued = 0
         """Those of them that the queue manager named."""
         self.queue_ids: list[bytes] = []
-        self._auth = self._http = self._turned_away = False
+        self._auth = self._http = self._turned_away = self._puts_next_away = False
+        self._put_away: set[bytes] = set()  # queue ids
         self._auth_failed = self._content = self._not_smtp = 0
         self._refused = self._relay = self._policy = self._null = 0
         self._end: End | None = None
         self._stage: Stage = "command"
         self._summary: dict[bytes, tuple[int, int]] | None = None
+
+    def opens(self, queue_id: bytes) -> bool:
+        """A message begins; tells whether it has a queue id to be followed by. Beyond so many they do not count."""
+        if len(self.queue_ids) >= MESSAGES_FOLLOWED:
+            return False
+        self.opened += 1
+        if self._puts_next_away:
+            self._puts_next_away = False
+            self._put_away.add(queue_id)
+        if queue_id == NOQUEUE:
+            return False
+        self.queue_ids.append(queue_id)
+        return True
+
+    def puts_away(self, queue_id: bytes) -> None:
+        """A message will not be delivered. One without a queue id is the next: its first recipient gives it one."""
+        if queue_id == NOQUEUE:
+            self._puts_next_away = True
+        elif queue_id in self.queue_ids:
+            self._put_away.add(queue_id)
 
     def is_authenticated(self) -> None:
         """A message came with a user's name."""
@@ -87,10 +114,12 @@ class PostfixSession:
             self._turned_away = True
         if not code.startswith(b"5"):
             return
-        # One `; from=<` is Postfix' own, and its words end there; with two of them, one is a client's.
-        words, _, rest = rest.partition(_FROM)
-        is_plain = bool(rest) and _FROM not in rest
-        kind = postfix_refusal(enhanced, words if is_plain else b"")
+        # One `; from=<` is Postfix' own, and its words end there. With two of them one is a client's, in an address,
+        # and then whatever could be Postfix' words counts as such: nobody is the better off for odd addresses.
+        words, _, sender = rest.partition(_FROM)
+        is_plain = bool(sender) and _FROM not in sender
+        is_relay = b">: " + _RELAY + _FROM in rest
+        kind = postfix_refusal(enhanced, _RELAY if is_relay else words if is_plain else b"")
         if kind == "ours":
             return
         if command == b"END-OF-MESSAGE":
@@ -100,7 +129,7 @@ class PostfixSession:
             self._refused += 1
             self._relay += kind == "relay" and not is_policy
             self._policy += is_policy
-            self._null += is_plain and rest.startswith(b"> ")
+            self._null += is_plain and sender.startswith(b"> ")
 
     def close(self, ended: float, client: bytes, summary: bytes) -> bool:
         """Its `disconnect` line has come; False if that speaks of somebody else."""
@@ -113,7 +142,9 @@ class PostfixSession:
     @property
     def waits(self) -> bool:
         """How many messages were accepted can still be told by the queue manager."""
-        return self.queued < len(self.queue_ids) and (self._summary is None or b"bdat" in self._summary)
+        return self.queued + len(self._put_away) < len(self.queue_ids) and (
+            self._summary is None or b"bdat" in self._summary
+        )
 
     def outcome(self) -> OutcomeLine | None:
         """How it ended; None if the client has no address."""
@@ -147,7 +178,7 @@ class PostfixSession:
         if self._summary is None:
             return self.queued
         if b"bdat" not in self._summary:
-            return min(self.opened, self._of_summary(b"data")[0])
+            return max(0, min(self.opened, self._of_summary(b"data")[0]) - len(self._put_away))
         return min(self.queued, self._of_summary(b"data")[0] + self._of_summary(b"bdat")[0])
 
     def _how(self) -> End:

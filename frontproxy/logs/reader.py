@@ -20,8 +20,8 @@ _HEAD_LENGTH = 400
 class LogReader:
     """Lines in, sessions out. Postfix' and Exim's lines are told apart by themselves; they may even be mixed.
 
-    What it keeps is bounded, whatever the log holds: sessions under way and their messages, the oldest of which are
-    dropped first.
+    What it keeps is bounded, whatever the log holds: sessions under way and their messages, the oldest of which go
+    first.
     """
 
     def __init__(self, *, year: int, now: float, zone: tzinfo | None = None) -> None:
@@ -37,7 +37,10 @@ class LogReader:
         """The time of the last line that was understood; seconds since 1970, 0 before the first."""
         self.lines = self.understood = self.not_understood = 0
         self.examples: list[bytes] = []
-        """Lines that should have been understood, the first few and not all of each; with a client's bytes in them."""
+        """Lines that should have been understood, the first few and not all of each; with a client's bytes in them.
+
+        Whoever has shown them may clear them, and gets others.
+        """
 
     @property
     def ignored(self) -> int:
@@ -60,8 +63,12 @@ class LogReader:
         return None
 
     def flush(self) -> Iterator[Seen]:
-        """At the end of an old log: the sessions that have ended, as far as that can be told, and were not yet told."""
-        return chain(self._postfix.flush(), self._exim.flush())
+        """At the end of an old log: the sessions that have ended by its last date, and were not yet told.
+
+        Those that may go on in what will be logged are told when that is read: if they were told now as well, with
+        another end, they would count twice.
+        """
+        return chain(self._postfix.flush(), self._exim.flush(self._dates.last))
 
     def _read_postfix(self, line: bytes, date: bytes, origin: bytes, program: bytes, at: int) -> Seen | None:
         when = self._dates.read(date) if len(line) <= LINE_LIMIT else None

@@ -1,4 +1,4 @@
-"""Connections to the history file, and transactions on them."""
+"""Connections to the history file, and transactions."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -40,12 +40,18 @@ def connect_frozen(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
 
 
+def has_log(path: Path) -> bool:
+    """Whether there is anything in its write-ahead log, as after a crash. Raises OSError."""
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
 @contextmanager
-def transaction(writer: sqlite3.Connection) -> Iterator[None]:
+def transaction(writer: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """All or nothing."""
     writer.execute("BEGIN IMMEDIATE")
     try:
-        yield
+        yield writer
         writer.execute("COMMIT")
     except BaseException:
         if writer.in_transaction:

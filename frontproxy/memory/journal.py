@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,8 @@ from frontproxy.core.history import Lesson
 from frontproxy.core.level import Forgetting
 from frontproxy.core.outcome import Weight
 from frontproxy.core.session import Session
-from frontproxy.memory.journal_rows import End, Entry, entry_row, lesson_row
+from frontproxy.core.verdict import Verdict
+from frontproxy.memory.journal_rows import End, Entry, KeptLesson, entry_row, lesson_row
 from frontproxy.memory.journal_table import (
     LESSONS_KEPT,
     LESSONS_LIMIT,
@@ -64,6 +66,7 @@ class Journal:
         self._limiter = trio.CapacityLimiter(1)
         self._pause = _FLUSH_PAUSE
         self._trouble = ""
+        self._set_aside = ""  # why a thread began anew: it must not use the log itself, nor the clock
         self._size_seen = 0.0
 
     @classmethod
@@ -71,9 +74,10 @@ class Journal:
         """Open or make the file; blocks. Raises nothing: what is wrong is logged, and tried again by `run`."""
         journal = cls(path, log=log, clock=clock)
         try:
-            journal.tallies.restore(journal._open_table(path).tallies())
+            journal.tallies.restore(journal._open_table(path, clock()).tallies())
         except TROUBLES as error:
             journal._note_failure(error)
+        journal._tell_of_set_aside()
         return journal
 
     def close(self) -> None:
@@ -89,24 +93,26 @@ class Journal:
 
     def given(self, session: Session, pool: str) -> None:
         """A session was handed over to a pool."""
-        if tally := self._counted(session):
+        if tally := self._counted(session.verdict):
             tally.handed += 1
             self._waiting.given(session, pool)
 
     def ended(self, session: Session, pool: str, line: OutcomeLine, weight: Weight, wall: float) -> None:
         """The outcome of a session given to a pool is known; `wall` is now, in seconds since 1970."""
-        if not self._path or session.verdict.seen is None:
-            return
-        tally = self.tallies.at(wall)
-        tally.told += 1
-        if weight.good > weight.bad:
-            tally.good += 1
-            tally.friends += session.verdict.standing == "friend"
-        self._waiting.ended(session, pool, End(line.end, weight.good, weight.bad, line.messages))
+        if self._path and session.verdict.seen:
+            self._count_outcome(session.verdict, weight, wall)
+            self._waiting.ended(session, pool, _end_of(line, weight))
+
+    def foreign(self, verdict: Verdict, line: OutcomeLine, weight: Weight, wall: float) -> None:
+        """The outcome of a session is known that others have let in; its client got this verdict as it was told."""
+        if tally := self._counted(verdict):
+            tally.handed += 1
+            self._count_outcome(verdict, weight, wall)
+            self._waiting.foreign(verdict, _end_of(line, weight))
 
     def refused(self, session: Session) -> None:
         """A session was turned away with a reply."""
-        if self._counted(session):
+        if self._counted(session.verdict):
             self._waiting.refused(session)
 
     def troubles(self) -> list[str]:
@@ -129,19 +135,28 @@ class Journal:
         """Write what is not on disk yet, in one transaction. Raises nothing: what fails is logged and kept."""
         await self._flush(abandon_on_cancel=False)
 
-    async def take_lessons(self, since: float, until: float, count: int) -> list[Lesson]:
-        """The last lessons of that time that are on disk, newest first; they are not in the journal any more.
+    async def last_lessons(self, since: float, until: float, count: int) -> list[KeptLesson]:
+        """The last lessons of that time that are on disk, newest first.
 
         Raises sqlite3.Error, or RuntimeError if there is no file.
         """
         async with self._writing:
-            if self._table is None:
-                raise RuntimeError(self._trouble or "no journal is kept")
-            return await trio.to_thread.run_sync(self._table.take_lessons, since, until, count, limiter=self._limiter)
+            look = partial(self._opened().last_lessons, since, until, count)
+            return await trio.to_thread.run_sync(look, limiter=self._limiter)
 
-    def _counted(self, session: Session) -> Tally | None:
+    async def drop_lessons(self, numbers: Sequence[int]) -> None:
+        """These lessons have been taken back. Raises sqlite3.Error, or RuntimeError if there is no file."""
+        async with self._writing:
+            await trio.to_thread.run_sync(self._opened().drop_lessons, numbers, limiter=self._limiter)
+
+    def _opened(self) -> JournalTable:
+        if self._table is None:
+            raise RuntimeError(self._trouble or "no journal is kept")
+        return self._table
+
+    def _counted(self, verdict: Verdict) -> Tally | None:
         """Count a session: the tally of its hour, or None if it is nobody's (a health check), or nothing is kept."""
-        seen = session.verdict.seen
+        seen = verdict.seen
         if not self._path or seen is None:
             return None
         tally = self.tallies.at(seen.wall)
@@ -149,14 +164,23 @@ class Journal:
         tally.known += seen.is_known
         return tally
 
+    def _count_outcome(self, verdict: Verdict, weight: Weight, wall: float) -> None:
+        tally = self.tallies.at(wall)
+        tally.told += 1
+        if weight.good > weight.bad:
+            tally.good += 1
+            tally.friends += verdict.standing == "friend"
+
     async def _flush(self, *, abandon_on_cancel: bool) -> None:
         if not self._path:
             return
         async with self._writing:
-            self._waiting.give_up(self._clock() - HOLD)
+            now = self._clock()
+            self._waiting.give_up(now - HOLD)
             sessions, lessons = self._waiting.take()
             tallies = self.tallies.take_changed()
-            arguments = (self._path, sessions, lessons, tallies)
+            self.lessons_since = max(self.lessons_since, self._waiting.lesson_lost)
+            arguments = (self._path, sessions, lessons, tallies, now)
             try:
                 written = await trio.to_thread.run_sync(
                     self._write, *arguments, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter
@@ -170,17 +194,24 @@ class Journal:
             else:
                 self.tallies.restore(written)
                 self._note_success()
+            self._tell_of_set_aside()
 
     def _write(
-        self, path: Path, sessions: Sequence[Entry], lessons: Sequence[Lesson], tallies: Mapping[int, Tally]
+        self,
+        path: Path,
+        sessions: Sequence[Entry],
+        lessons: Sequence[Lesson],
+        tallies: Mapping[int, Tally],
+        now: float,
     ) -> Mapping[int, Tally]:
         """In a thread. Returns the tallies of a file that has just been opened."""
         found: Mapping[int, Tally] = {}
+        if self._table and not self._table.is_in_place():
+            self._set_aside = f"{path} was removed or replaced under us, and the journal begins anew"
+            self.close()
         if (table := self._table) is None:
-            table = self._open_table(path)
+            table = self._open_table(path, now)
             found = table.tallies()
-        now = self._clock()
-        self.lessons_since = max(self.lessons_since, self._waiting.lesson_lost)
         if sessions or lessons or tallies:
             rows = [lesson_row(lesson) for lesson in lessons if lesson.t > now - LESSONS_KEPT]
             table.write(Batch(rows, [entry_row(entry) for entry in sessions], tallies, self._facts()))
@@ -197,21 +228,25 @@ class Journal:
             facts |= {name: getattr(self.forgetting, name) for name in half_lives}
         return facts
 
-    def _open_table(self, path: Path) -> JournalTable:
+    def _open_table(self, path: Path, now: float) -> JournalTable:
         """Open the file, after setting aside what cannot be used. Raises what `TROUBLES` names."""
         try:
             table = JournalTable(path)
         except (Unusable, sqlite3.DatabaseError) as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            aside = set_aside(path, self._clock())
-            text = f"{path} {error}; it is now {aside.name}, and the journal begins anew"
-            self._log("journal", state="trouble", text=text)
+            aside = set_aside(path, now)
+            self._set_aside = f"{path} {error}; it is now {aside.name}, and the journal begins anew"
             table = JournalTable(path)
-        self.lessons_since = max(self.lessons_since, table.facts().get(_LESSONS_SINCE, self._clock()))
+        self.lessons_since = max(self.lessons_since, table.facts().get(_LESSONS_SINCE, now))
         table.write(Batch(facts=self._facts()))
         self._table = table
         return table
+
+    def _tell_of_set_aside(self) -> None:
+        if self._set_aside:
+            self._log("journal", state="trouble", text=self._set_aside)
+        self._set_aside = ""
 
     def _note_failure(self, error: BaseException) -> None:
         text = f"the journal cannot be written ({error}); `preview` and `learn undo` miss what happens meanwhile"
@@ -229,6 +264,10 @@ class Journal:
             dropped = self._waiting.dropped
             self._log("journal", state="recovered", text="the journal is written again", dropped=dropped)
         self._trouble, self._pause = "", _FLUSH_PAUSE
+
+
+def _end_of(line: OutcomeLine, weight: Weight) -> End:
+    return End(line.end, weight.good, weight.bad, line.messages)
 
 
 def _tell_nobody(_event: str, /, **_values: object) -> None:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from frontproxy.core.address import network_of
 from frontproxy.core.history import Keys, Lesson
 from frontproxy.core.seen import Seen
-from frontproxy.core.session import Session
 from frontproxy.core.verdict import Verdict
 from frontproxy.memory.journal_facts import pack_seen, unpack_seen
 
@@ -16,7 +15,7 @@ SqlValue = int | float | str | bytes | None
 Row = tuple[SqlValue, ...]
 
 REASON_LIMIT = 300
-"""Characters kept of the reasons of a score: names and points."""
+"""Characters kept of the reasons of a score."""
 _WORD_LIMIT = 100  # characters of a route or a pool
 _IPV6_CLIENT = 8  # bytes of its key
 
@@ -32,6 +31,14 @@ class End(NamedTuple):
     messages: int = 0
 
 
+class KeptLesson(NamedTuple):
+    """A lesson as the journal keeps it."""
+
+    id: int
+    lesson: Lesson | None
+    """None if it has rotted."""
+
+
 UNTOLD = End("unknown")
 """Nobody has told."""
 
@@ -42,9 +49,11 @@ class Entry(NamedTuple):
     stands_for: float
     """Sessions that this one stands for, itself included."""
     pool: str
-    """That it was given to; empty if it was refused."""
+    """That it was given to; empty if it was refused, or others had let it in."""
     route: str
-    """What the rules had picked, whatever happened then: a pool, or a reply."""
+    """Where it was sent, whatever happened then: a pool, or a reply. In observe mode that is the first pool."""
+    would: str
+    """What the rules had picked in observe mode; empty in enforce mode, where the route is that."""
     score: float
     pinned: bool
     stress: tuple[str, ...]
@@ -54,27 +63,27 @@ class Entry(NamedTuple):
     end: End = UNTOLD
 
 
-def entry_of(session: Session, pool: str, stands_for: float) -> Entry | None:
+def entry_of(verdict: Verdict, pool: str, stands_for: float) -> Entry | None:
     """What is to be kept of a session that is given away, or refused (no pool); None if it was not judged by facts."""
-    verdict = session.verdict
     if verdict.seen is None:
         return None
-    route = verdict.would or verdict.route
+    would = verdict.would
     return Entry(
         stands_for,
         pool,
-        route.pool or route.reply,
+        verdict.route.pool or verdict.route.reply,
+        would.pool or would.reply if would else "",
         verdict.score,
         bool(verdict.pinned),
         verdict.stress,
-        reasons_of(verdict),
+        reasons_of(verdict)[:REASON_LIMIT],
         verdict.seen,
     )
 
 
 def reasons_of(verdict: Verdict) -> str:
     """The names and points of its reasons, as the log writes them."""
-    return ",".join([f"{reason.name}:{reason.points:z.1f}" for reason in verdict.reasons])[:REASON_LIMIT]
+    return ",".join([f"{reason.name}:{reason.points:z.1f}" for reason in verdict.reasons])
 
 
 def entry_row(entry: Entry) -> Row:
@@ -87,6 +96,7 @@ def entry_row(entry: Entry) -> Row:
         seen.packed,
         entry.pool[:_WORD_LIMIT],
         entry.route[:_WORD_LIMIT] if entry.route != entry.pool else None,
+        entry.would[:_WORD_LIMIT] or None,
         round(entry.score, 6),
         int(entry.pinned),
         ",".join(entry.stress)[:_WORD_LIMIT],
@@ -109,6 +119,7 @@ def entry_from(row: Row) -> Entry:
         packed,
         pool,
         route,
+        would,
         score,
         pinned,
         stress,
@@ -125,6 +136,7 @@ def entry_from(row: Row) -> Entry:
         float(stands_for or 1),
         str(pool),
         str(pool if route is None else route),
+        str(would or ""),
         float(score or 0.0),
         bool(pinned),
         tuple(str(stress).split(",")) if stress else (),

@@ -5,16 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
+from os.path import samestat
 from pathlib import Path
 
 from frontproxy.core.history import Lesson
+from frontproxy.memory.connections import transaction
 from frontproxy.memory.copies import make_private
-from frontproxy.memory.journal_rows import Row, lesson_from
+from frontproxy.memory.journal_rows import KeptLesson, Row, lesson_from
 from frontproxy.memory.journal_tallies import HOURS_KEPT, Tally
 
 APPLICATION = 0x66706A6C
 """Marks the file as ours (PRAGMA application_id): "fpjl"."""
-VERSION = 1
+VERSION = 2
 """Of what stands in it (PRAGMA user_version)."""
 
 SESSIONS_LIMIT = 200_000
@@ -28,9 +30,9 @@ _BUSY = 5.0  # seconds
 _SIDE_FILES = ("", "-wal", "-shm")
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS session (id INTEGER PRIMARY KEY, t REAL NOT NULL, stands_for REAL NOT NULL,"
-    " known INTEGER NOT NULL, client BLOB NOT NULL, pool TEXT NOT NULL, route TEXT, score REAL NOT NULL,"
-    " pinned INTEGER NOT NULL, stress TEXT NOT NULL, reasons TEXT NOT NULL, end TEXT NOT NULL, good REAL NOT NULL,"
-    " bad REAL NOT NULL, messages INTEGER NOT NULL, facts BLOB NOT NULL)",
+    " known INTEGER NOT NULL, client BLOB NOT NULL, pool TEXT NOT NULL, route TEXT, would TEXT,"
+    " score REAL NOT NULL, pinned INTEGER NOT NULL, stress TEXT NOT NULL, reasons TEXT NOT NULL, end TEXT NOT NULL,"
+    " good REAL NOT NULL, bad REAL NOT NULL, messages INTEGER NOT NULL, facts BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS lesson (id INTEGER PRIMARY KEY, t REAL NOT NULL, client BLOB NOT NULL,"
     " asn INTEGER NOT NULL, domain TEXT NOT NULL, good REAL NOT NULL, bad REAL NOT NULL, weight REAL NOT NULL,"
     " evidence REAL NOT NULL)",
@@ -38,7 +40,7 @@ _SCHEMA = (
     " told INTEGER, good INTEGER, friends INTEGER)",
     "CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value REAL NOT NULL)",
 )
-_PUT_SESSION = "INSERT INTO session VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_SESSION = "INSERT INTO session VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_LESSON = "INSERT INTO lesson VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_TALLY = "INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PUT_FACT = "INSERT OR REPLACE INTO fact VALUES (?, ?)"
@@ -51,7 +53,7 @@ _COUNT_SESSIONS = "SELECT count(*) FROM session"
 _COUNT_LESSONS = "SELECT count(*) FROM lesson"
 _GOING = "SELECT max(t) FROM lesson WHERE t < ? OR id <= ?"
 _LET_GO = "DELETE FROM lesson WHERE t < ? OR id <= ?"
-_TAKE = "SELECT * FROM lesson WHERE t >= ? AND t < ? ORDER BY id DESC LIMIT ?"
+_LAST = "SELECT * FROM lesson WHERE t >= ? AND t < ? ORDER BY id DESC LIMIT ?"
 
 
 class Unusable(Exception):
@@ -77,6 +79,7 @@ class JournalTable:
         make_private(path)
         self.path = path
         self._connection = _connected(path)
+        self._file = path.stat()
         self.sessions = self.lessons = 0
         self._count()
 
@@ -84,9 +87,16 @@ class JournalTable:
         """Close the file."""
         self._connection.close()
 
+    def is_in_place(self) -> bool:
+        """Whether the file we have open is still the one at its path."""
+        try:
+            return samestat(self.path.stat(), self._file)
+        except OSError:
+            return False
+
     def write(self, batch: Batch) -> None:
         """Write all of it, or nothing."""
-        with self._transaction() as connection:
+        with transaction(self._connection) as connection:
             connection.executemany(_PUT_LESSON, batch.lessons)
             connection.executemany(_PUT_SESSION, batch.sessions)
             tallies = [(hour, *astuple(tally)) for hour, tally in batch.tallies.items()]
@@ -109,7 +119,7 @@ class JournalTable:
         Of strangers' sessions every second one goes and the others count twice, or, when they are the lesser part,
         of the sessions of known clients.
         """
-        with self._transaction() as connection:
+        with transaction(self._connection) as connection:
             connection.execute("DELETE FROM session WHERE t < ?", (now - SESSIONS_KEPT,))
             connection.execute("DELETE FROM tally WHERE hour < ?", (int(now // 3600) - HOURS_KEPT,))
             if self.sessions > SESSIONS_LIMIT:
@@ -121,17 +131,16 @@ class JournalTable:
         self._count()
         return lost
 
-    def take_lessons(self, since: float, until: float, count: int) -> list[Lesson]:
-        """The last lessons of that time, newest first; they are not in the journal any more."""
-        with self._transaction() as connection:
-            rows = connection.execute(_TAKE, (since, until, count)).fetchall()
-            connection.executemany("DELETE FROM lesson WHERE id = ?", [row[:1] for row in rows])
-        self.lessons -= len(rows)
-        lessons = []
-        for row in rows:
-            with suppress(TypeError, ValueError):  # what has rotted cannot be taken back
-                lessons.append(lesson_from(row[1:]))
-        return lessons
+    def last_lessons(self, since: float, until: float, count: int) -> list[KeptLesson]:
+        """The last lessons of that time, newest first."""
+        rows = self._connection.execute(_LAST, (since, until, count)).fetchall()
+        return [KeptLesson(row[0], _lesson_in(row)) for row in rows]
+
+    def drop_lessons(self, numbers: Sequence[int]) -> None:
+        """These lessons have been taken back."""
+        with transaction(self._connection) as connection:
+            connection.executemany("DELETE FROM lesson WHERE id = ?", [(number,) for number in numbers])
+        self.lessons -= len(numbers)
 
     def _forget_lessons(self, connection: sqlite3.Connection, now: float) -> float:
         """Those that are too old, and of too many the first."""
@@ -145,25 +154,12 @@ class JournalTable:
         (self.sessions,) = self._connection.execute(_COUNT_SESSIONS).fetchone()
         (self.lessons,) = self._connection.execute(_COUNT_LESSONS).fetchone()
 
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._connection)
 
-
-class _Transaction:
-    """All or nothing."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._connection.execute("BEGIN IMMEDIATE")
-        return self._connection
-
-    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        if kind is None:
-            self._connection.execute("COMMIT")
-        elif self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+def _lesson_in(row: Row) -> Lesson | None:
+    try:
+        return lesson_from(row[1:])
+    except (TypeError, ValueError):
+        return None
 
 
 def journal_path(history: Path) -> Path:

@@ -12,11 +12,11 @@ class Tally:
     """What happened in one hour, or in many."""
 
     sessions: int = 0
-    """Given away or refused by us."""
+    """Given away or refused by us, or let in by others who told us."""
     known: int = 0
     """Those of clients with history of their own."""
     handed: int = 0
-    """Given away."""
+    """Given away, or let in by others."""
     told: int = 0
     """Those whose outcome was told."""
     good: int = 0

@@ -4,6 +4,7 @@ from collections import OrderedDict, deque
 
 from frontproxy.core.history import Lesson
 from frontproxy.core.session import Session
+from frontproxy.core.verdict import Verdict
 from frontproxy.memory.journal_ration import Ration
 from frontproxy.memory.journal_rows import End, Entry, entry_of
 
@@ -33,7 +34,7 @@ class Waiting:
 
     def given(self, session: Session, pool: str) -> None:
         """A session was given away: its outcome is awaited."""
-        if entry := self._entry(session, pool):
+        if entry := self._entry(session.verdict, pool):
             self._open[session.id] = entry
             if len(self._open) > _OPEN_LIMIT:
                 self._put(self._open.popitem(last=False)[1])
@@ -45,8 +46,13 @@ class Waiting:
 
     def refused(self, session: Session) -> None:
         """A session was turned away, and nobody will tell more of it."""
-        if entry := self._entry(session, ""):
+        if entry := self._entry(session.verdict, ""):
             self._put(entry._replace(end=End("refused")))
+
+    def foreign(self, verdict: Verdict, end: End) -> None:
+        """A session has ended that others had let in."""
+        if entry := self._entry(verdict, ""):
+            self._put(entry._replace(end=end))
 
     def give_up(self, before: float) -> None:
         """The outcomes of sessions that were judged before that time will not be told."""
@@ -66,13 +72,13 @@ class Waiting:
         self._lessons.extendleft(reversed(lessons))
         self._keep_to_size()
 
-    def _entry(self, session: Session, pool: str) -> Entry | None:
+    def _entry(self, verdict: Verdict, pool: str) -> Entry | None:
         """What is to be kept of a session; None if others stand for it, or it was not judged by facts."""
-        seen = session.verdict.seen
+        seen = verdict.seen
         if seen is None:
             return None
         stands_for = (self._known if seen.is_known else self._strangers).stands_for(seen.wall)
-        return entry_of(session, pool, stands_for) if stands_for else None
+        return entry_of(verdict, pool, stands_for) if stands_for else None
 
     def _put(self, entry: Entry) -> None:
         self._sessions.append(entry)

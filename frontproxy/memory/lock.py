@@ -5,6 +5,7 @@ take turns, but not know of each other: the one would have old records in memory
 that the other has open.
 """
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -26,12 +27,19 @@ class Lock:
     def take(cls, path: Path) -> Self:
         """Lock the history file at `path`. Raises InUse.
 
-        Where no lock can be had (a read-only disk, say, or a file system without locks) nobody else has one either.
+        Where no lock can be had (a read-only disk, say, or a file system without locks) nobody else has one either. A
+        lock that is there and is not for us to open may be held, so that is refused.
         """
+        lock = lock_path(path)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS and os.path.lexists(lock):
+                raise InUse(
+                    f"history file {path} may be in use by another frontproxy: its lock cannot be opened ({error}); "
+                    f"remove {lock} if no other runs"
+                ) from None
             return cls(None)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,25 +1,34 @@
 """Reading records: from memory, else from the disk. The only part of history that the event loop waits for.
 
-A read error is no evidence, and told once.
+A read error is no evidence, and told once. A record from the future was written while the clock was wrong: it counts as
+if touched now, or nothing would be learned on it until then. (A clock that is far behind makes no record one of the
+future: it would be taken back to a time from which nothing is left when the clock is right again.)
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
+from frontproxy.core.history import ClientRecord
+from frontproxy.core.level import Level
+from frontproxy.core.provider import ProviderRecord
 from frontproxy.memory.recent import ABSENT, Absent, Recent
-from frontproxy.memory.rows import Record, Row, unpack
+from frontproxy.memory.rows import Record, Row, level_of, unpack
 from frontproxy.memory.table import Table
 from frontproxy.memory.troubles import Log
+
+_AHEAD = 3600.0  # seconds by which a record may be ahead of the clock
+_EARLIEST = 1.6e9  # no clock is right that says less, which is in 2020
 
 
 class Reading:
     """Finds records by the keys of their rows; `table` is None where history lives in memory only."""
 
-    def __init__(self, table: Table | None, recent: Recent, log: Log) -> None:
+    def __init__(self, table: Table | None, recent: Recent, log: Log, clock: Callable[[], float]) -> None:
         self.table = table
         self._recent = recent
         self._log = log
+        self._clock = clock
         self.errors = 0
         """Reads that failed."""
 
@@ -77,6 +86,28 @@ class Reading:
         ]
 
     def _keep(self, key: bytes, row: Row | None) -> Record | None:
-        record = unpack(row) if row else None
+        record = _not_ahead(unpack(row), self._clock()) if row else None
         self._recent.keep_read(key, record)
         return record
+
+
+def _not_ahead(record: Record, now: float) -> Record:
+    """The record, as if touched now if it is from the future."""
+    if not _EARLIEST <= now < level_of(record).t - _AHEAD:
+        return record
+    if isinstance(record, ProviderRecord):
+        witnesses = tuple(witness._replace(seen=min(witness.seen, now)) for witness in record.witnesses)
+        return ProviderRecord(_touched(record.level, now), witnesses)
+    if isinstance(record, ClientRecord):
+        return record._replace(
+            own=_touched(record.own, now),
+            network_share=_touched(record.network_share, now),
+            provider_share=_touched(record.provider_share, now),
+            asn_share=_touched(record.asn_share, now),
+            name=record.name and record.name._replace(until=min(record.name.until, now)),
+        )
+    return _touched(record, now)
+
+
+def _touched(level: Level, now: float) -> Level:
+    return level._replace(t=min(level.t, now))

@@ -87,6 +87,13 @@ class Recent:
         self.dropped += len(self._writing)
         self._writing = {}
 
+    def clear(self) -> None:
+        """Nothing in memory holds any more, written or not; the disk is asked again."""
+        self.dropped += len(self)
+        self._read.clear()
+        self._unwritten.clear()
+        self._writing = {}
+
     def unwritten(self) -> dict[bytes, Record | None]:
         """What the disk does not have yet."""
         return {**self._writing, **self._unwritten}
@@ -112,7 +119,12 @@ class Recent:
 
 
 def _worth(record: Record | None) -> float:
+    """What would be lost with a record; `table` weighs alike.
+
+    A friend is what must never go. A foe is caught again by what it does next, so that the bad counts half a unit at
+    most: else a flood of strangers who did one bad thing each would outweigh friends.
+    """
     if record is None:
         return inf  # an operator's word
     level = level_of(record)
-    return level.good + level.bad
+    return level.good + level.bad / (2.0 * (level.bad + 1.0))

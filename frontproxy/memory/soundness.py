@@ -11,6 +11,14 @@ _MAGIC = b"SQLite format 3\0"
 _NOT_OURS = "is the database of another program and is left as it is; name another file in [history] file"
 
 
+_COLUMNS = {
+    "history": {"key", "t", "n", "good", "bad", "more", "provider"},
+    "told": {"key"},
+    "meta": {"name", "value"},
+}
+"""Of the tables of this version; one that is not there yet is made."""
+
+
 class Damaged(Exception):
     """The file is no sound SQLite database; says what is wrong with it."""
 
@@ -38,6 +46,7 @@ def check(path: Path) -> int:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            altered = _altered(connection) if version == VERSION else ""
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
@@ -47,6 +56,8 @@ def check(path: Path) -> int:
         raise Foreign(_NOT_OURS)
     if complaint != "ok":
         raise Damaged(" ".join(str(complaint).split())[:200])
+    if altered:
+        raise Damaged(f"its table {altered} has other columns than it should")
     return int(version)
 
 
@@ -56,6 +67,15 @@ def version_at_a_glance(path: Path) -> int:
         header = file.read(100)
     version, application = struct.unpack_from(">I4xI", header.ljust(100, b"\0"), 60)
     return version if application == APPLICATION else 0
+
+
+def _altered(connection: sqlite3.Connection) -> str:
+    """A table that is not as this version makes it; empty if there is none."""
+    for table, columns in _COLUMNS.items():
+        found = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if found and found != columns:
+            return table
+    return ""
 
 
 def _check_owner(version: int, application: int) -> None:

@@ -14,6 +14,7 @@ the write-ahead log from being reused, so that it grows meanwhile.
 import sqlite3
 import time
 from collections.abc import Callable, Container
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self, cast
@@ -29,10 +30,10 @@ from frontproxy.memory.half_lives import Change, HalfLives
 from frontproxy.memory.lock import Lock
 from frontproxy.memory.ranking import rank
 from frontproxy.memory.reading import Reading
-from frontproxy.memory.recent import Recent
-from frontproxy.memory.rows import ASN, CLIENT, NETWORK, PROVIDER, provider_key
+from frontproxy.memory.recent import ABSENT, Recent
+from frontproxy.memory.rows import ASN, CLIENT, NETWORK, PROVIDER, Record, provider_key
 from frontproxy.memory.table import Order, Table
-from frontproxy.memory.told import LIMIT, Told, ToldKeys, minute_key, minutes_around
+from frontproxy.memory.told import LIMIT, Told, ToldKeys, minute_key
 from frontproxy.memory.troubles import TROUBLES, Log, Troubles
 from frontproxy.memory.upkeep import Upkeep
 
@@ -42,6 +43,7 @@ _FLUSH_PAUSE = 0.5  # seconds
 _LONGEST_PAUSE = 60.0  # seconds between two tries while the disk takes nothing
 _LAST_FLUSH = 5.0  # seconds for what is left when we are told to end
 _HOUSEKEEPING = 10.0  # seconds between two looks at the size and the copy
+_CONVERSION_RETRY = 300.0  # seconds between two tries to convert the file to other half-lives
 _REMEDY = "make room on the disk, or see to the trouble in brackets"
 
 
@@ -61,22 +63,28 @@ class HistoryFile:
         self.limit = limit
         """Rows that each level may have on disk."""
         self.forgetting = forgetting
-        """How evidence fades; see `convert` for another."""
+        """How evidence fades now, which is what judging must go by: what is asked for, once the file is converted."""
         self.generic: Container[str] = ()
         """Domains that the operator takes for nobody's provider; a name below one may be remembered from before."""
         self._table = opened.table
         self._lock = lock
+        self._wanted = forgetting
+        self._converted = clock()  # when that was tried last
         self._told = Told(_told_since(opened, clock()))
         self._live = 0  # the minute that was noted last
         self._clock = clock
         self._log = log
         self._recent = Recent(read_limit=_READ_LIMIT, unwritten_limit=_UNWRITTEN_LIMIT)
-        self._reading = Reading(opened.table, self._recent, log)
+        self._reading = Reading(opened.table, self._recent, log, clock)
         self._writing = trio.Lock()
         self._limiter = trio.CapacityLimiter(3)  # one write, one look, one question: never behind others' threads
         self._upkeep = Upkeep(opened.table, clock=clock, limiter=self._limiter) if opened.table else None
         self._pause = _FLUSH_PAUSE
         self._troubles = Troubles(log, at_opening=opened.troubles, failing=opened.failing)
+        if opened.table:
+            self.forgetting = _in_force(opened.table, forgetting)
+        if self.forgetting != forgetting:
+            self._note_unconverted(opened.unconverted or opened.failing)
 
     @classmethod
     def open(
@@ -124,13 +132,18 @@ class HistoryFile:
         return Recalled(keys, name, client, network, cast("ProviderRecord | None", provider), asn)
 
     def remember(self, learned: Recalled) -> None:
-        """Take what `core.history.learn` returned; the next flush writes it."""
-        records = (learned.client, learned.network, learned.asn)
-        for key, record in zip(_row_keys(learned.keys), records, strict=True):
-            if key and record:
-                self._recent.put(key, record)
+        """Take what `core.history.learn` made of what was just recalled; the next flush writes it.
+
+        What could not be read then is not learned upon: a friend of years would be written anew as a newcomer.
+        """
+        levels = zip(_row_keys(learned.keys), (learned.client, learned.network, learned.asn), strict=True)
+        records: dict[bytes, Record] = {key: record for key, record in levels if key and record}
         if learned.provider:
-            self._recent.put(provider_key(learned.keys.asn, learned.domain), learned.provider)
+            records[provider_key(learned.keys.asn, learned.domain)] = learned.provider
+        if any(self._recent.find(key) is ABSENT for key in records):
+            return
+        for key, record in records.items():
+            self._recent.put(key, record)
 
     def forget(self, client: bytes) -> bool:
         """Forget a client, though not what its network learned from it; tells whether it was known."""
@@ -159,25 +172,24 @@ class HistoryFile:
             self._live = key
             self._told.add(key)
 
-    def was_live(self, wall: float) -> bool:
-        """Whether sessions that ended then, give or take two seconds, were learned as they ended."""
-        return any(self.is_told(key) for key in minutes_around(wall))
-
     async def convert(self, forgetting: Forgetting) -> None:
         """Let evidence fade by this from now on; what there is counts at first as it counted before.
 
         Other half-lives take a pass over the whole file, during which nothing is written. If the file cannot be
-        converted it fades by the new ones all the same, that is told, and the next start tries again.
+        converted its half-lives stay in force, that is told, and it is tried again from time to time.
         """
         async with self._writing:
-            change = Change(HalfLives.of(self.forgetting), HalfLives.of(forgetting), self._clock())
-            if change.new != change.old and self._table:
-                await self._convert_file(self._table, change)
+            self._wanted, self._converted = forgetting, self._clock()
+            change = Change(HalfLives.of(self.forgetting), HalfLives.of(forgetting), self._converted)
             if change.new != change.old:
+                if self._table and not await self._convert_file(self._table, change):
+                    self.forgetting = _fading_by(forgetting, change.old)
+                    return
                 self._recent.replace_all(change.record)
             self.forgetting = forgetting
+            self._troubles.end("half-lives")
 
-    async def _convert_file(self, table: Table, change: Change) -> None:
+    async def _convert_file(self, table: Table, change: Change) -> bool:
 
         def tell(text: str) -> None:
             trio.from_thread.run_sync(_tell, self._log, text)
@@ -185,10 +197,14 @@ class HistoryFile:
         convert = partial(table.keep_under, change.new, change.now, tell)
         try:
             await trio.to_thread.run_sync(convert, limiter=self._limiter)
-            self._troubles.end("half-lives")
         except TROUBLES as error:
-            text = f"history cannot be converted to other half-lives ({error}); {_REMEDY}, then restart"
-            self._troubles.begin("half-lives", text)
+            self._note_unconverted(error)
+            return False
+        return True
+
+    def _note_unconverted(self, why: object) -> None:
+        text = f"history cannot be converted to other half-lives ({why}) and fades by the old ones; {_REMEDY}"
+        self._troubles.begin("half-lives", text)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write, evict and copy until cancelled; then write once more."""
@@ -200,6 +216,9 @@ class HistoryFile:
         finally:
             with trio.move_on_after(_LAST_FLUSH, shield=True):
                 await self._flush(abandon_on_cancel=True)
+            if self._table and len(self._recent):
+                text = f"{len(self._recent)} records of history could not be written before the end, and are lost"
+                self._log("history", state="lost", text=text)
 
     async def flush(self) -> None:
         """Write what is not on disk yet, in one transaction. Raises nothing: what fails is logged and kept."""
@@ -237,8 +256,9 @@ class HistoryFile:
 
     async def _flush_forever(self) -> None:
         while True:
-            await trio.sleep(self._pause)
+            began = trio.current_time()
             await self.flush()
+            await trio.sleep_until(began + self._pause)  # a write that takes long delays the next one by nothing more
 
     async def _keep_house(self) -> None:
         while self._upkeep:
@@ -253,6 +273,8 @@ class HistoryFile:
             self._troubles.begin("file", f"{upkeep.path} was removed or replaced under us; restart frontproxy")
             return
         self._troubles.end("file")
+        if self.forgetting != self._wanted and abs(self._clock() - self._converted) >= _CONVERSION_RETRY:
+            await self.convert(self._wanted)
         try:
             await upkeep.doom(self.limit, self.forgetting)
             since = await upkeep.doom_told(LIMIT)
@@ -261,7 +283,10 @@ class HistoryFile:
         except TROUBLES as error:
             self._troubles.begin("size", f"history cannot be kept within its size ({error}); {_REMEDY}")
         try:
-            if await upkeep.copy_if_due():
+            told = await upkeep.copy_if_due()
+            if told:
+                self._troubles.begin("copy", told)
+            elif told is not None:
                 self._troubles.end("copy")
         except TROUBLES as error:
             self._troubles.begin("copy", f"history cannot be copied ({error}); {_REMEDY}")
@@ -283,6 +308,8 @@ class HistoryFile:
     async def _write(self, *, abandon_on_cancel: bool) -> None:
         if not self._table or not self._upkeep:
             return
+        if self._table.is_stale:
+            await self._catch_up(self._table, abandon_on_cancel=abandon_on_cancel)
         doomed, before = self._upkeep.take_doomed(), self._upkeep.take_told_before()
         if not (doomed or before or len(self._recent) or len(self._told)):
             return
@@ -292,6 +319,21 @@ class HistoryFile:
         self._recent.written()
         self._told.written()
         self._upkeep.written(done)
+        self._note_success()
+
+    async def _catch_up(self, table: Table, *, abandon_on_cancel: bool) -> None:
+        """Read anew a file that could only be read without its log, and drop what was learned upon that.
+
+        It would overwrite what is newer.
+        """
+        await trio.to_thread.run_sync(table.thaw, abandon_on_cancel=abandon_on_cancel, limiter=self._limiter)
+        lost = len(self._recent)
+        table.is_stale = False
+        self._recent.clear()
+        self._told.take()
+        self._told.written()
+        text = f"{lost} records of history are dropped: they were learned while the latest ones could not be read"
+        self._log("history", state="lost", text=text)
         self._note_success()
 
     def _note_failure(self, error: Exception) -> None:
@@ -306,6 +348,19 @@ class HistoryFile:
 
 def _row_keys(keys: Keys) -> tuple[bytes, bytes, bytes | None]:
     return CLIENT + keys.client, NETWORK + keys.network, ASN + keys.asn.to_bytes(4, "big") if keys.asn else None
+
+
+def _in_force(table: Table, forgetting: Forgetting) -> Forgetting:
+    """How what is in the file fades, which is as the file says."""
+    try:
+        half_lives = table.half_lives()
+    except sqlite3.Error:
+        return forgetting
+    return _fading_by(forgetting, half_lives) if half_lives else forgetting
+
+
+def _fading_by(forgetting: Forgetting, half_lives: HalfLives) -> Forgetting:
+    return replace(forgetting, good_half_life=half_lives.good, bad_half_life=half_lives.bad)
 
 
 def _tell(log: Log, text: str) -> None:

@@ -15,6 +15,7 @@ from frontproxy.memory.connections import (
     connect_frozen,
     connect_reader,
     connect_writer,
+    has_log,
     put_settings,
     settings,
     transaction,
@@ -26,7 +27,7 @@ from frontproxy.memory.schema import BAD_HALF_LIFE, GOOD_HALF_LIFE, TOLD_SINCE
 from frontproxy.memory.told import NONE_TOLD, ToldKeys
 
 Order = Literal["least", "best", "worst", "busiest"]
-"""By present evidence, least first; by present odds of a good session; by all evidence ever seen."""
+"""By what would be lost, least first (as `recent` weighs it); by present odds of a good session; by all evidence."""
 
 FORGOTTEN_AT_ONCE = 5000
 """Keys of what was told that one write deletes at most, so that it stays short."""
@@ -62,7 +63,8 @@ _CHOOSE = """
             bad * (1.0 - 0.5 * (y - CAST(y AS INTEGER))) / (1 << min(CAST(y AS INTEGER), 62)) AS b FROM aged)
     SELECT key, t, n, good, bad, more, provider FROM present
     ORDER BY CASE :order
-        WHEN 'least' THEN g + b WHEN 'best' THEN -(g + 1) / (b + 1) WHEN 'worst' THEN (g + 1) / (b + 1) ELSE -n END
+        WHEN 'least' THEN g + b / (2 * (b + 1)) WHEN 'best' THEN -(g + 1) / (b + 1) WHEN 'worst' THEN (g + 1) / (b + 1)
+        ELSE -n END
     LIMIT :count
 """
 
@@ -95,15 +97,17 @@ class Table:
     def __init__(self, path: Path, *, frozen: bool = False) -> None:
         """Open it, or make it. `frozen` is for a file that cannot be written now, because its disk is full, say.
 
-        The first write that succeeds thaws a frozen table.
+        The first write that succeeds thaws a frozen table, as `thaw` does.
         """
         self.path = path
+        self.is_stale = frozen and has_log(path)
+        """What it says is older than what is in the file, see `connect_frozen`; whoever thaws it must forget that."""
         self._writer: sqlite3.Connection | None = None
         if frozen:
             self._reader = connect_frozen(path)
             self._reader.execute(_COUNT, (CLIENT, CLIENT)).fetchone()
         else:
-            self._thaw()
+            self.thaw()
 
     def close(self) -> None:
         self._reader.close()
@@ -143,7 +147,7 @@ class Table:
 
         Of `evicted` (key and `t`) only those are deleted that were not touched since.
         """
-        writer = self._thaw()
+        writer = self.thaw()
         with transaction(writer):
             rows = {level: _put(writer, level, records) for level in LEVELS}
             for key in (key for key, record in records.items() if record is None):
@@ -167,7 +171,7 @@ class Table:
         old = self.half_lives()
         if old == half_lives:
             return
-        writer = self._thaw()
+        writer = self.thaw()
         with transaction(writer):
             if old:
                 self._convert(writer, Change(old, half_lives, now), tell)
@@ -196,7 +200,7 @@ class Table:
         with closing(connect_reader(self.path)) as reader:
             return reader.execute(_CHOOSE, choice).fetchall()
 
-    def _thaw(self) -> sqlite3.Connection:
+    def thaw(self) -> sqlite3.Connection:
         """The writer; a frozen table gets its connections now."""
         if self._writer is None:
             self._writer = connect_writer(self.path)

@@ -1,6 +1,6 @@
 """Keeping the history file within its size, and a good copy of it beside it. The looking is done in worker threads.
 
-When a level has more rows than it may, those with the least present evidence are doomed: a friend of years who has
+When a level has more rows than it may, those that are least worth keeping are doomed: a friend of years who has
 been silent for a month stays, a million strangers who did one thing each go. They are chosen by one pass over the
 level, more than needed at a time, and then deleted bit by bit, with the ordinary writes. So go the oldest hours of what
 was told, when these keys are too many.
@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from frontproxy.core.level import Forgetting
-from frontproxy.memory.copies import copied_at, copy_path, write_copy
+from frontproxy.memory.copies import copied_at, renew_copy
 from frontproxy.memory.rows import LEVELS
 from frontproxy.memory.table import FORGOTTEN_AT_ONCE, Table, Written
 from frontproxy.memory.told import first_key, hour_after
@@ -104,9 +104,10 @@ class Upkeep:
                 rows = await trio.to_thread.run_sync(choose, limiter=self._limiter)
                 self._doomed.extend((row[0], row[1]) for row in rows)
 
-    async def copy_if_due(self) -> bool:
-        """Write the daily copy if it is time, and tell whether it was; one that failed is tried again after an hour.
+    async def copy_if_due(self) -> str | None:
+        """Write the daily copy if it is time; one that failed is tried again after an hour.
 
+        Returns what there is to tell of it, which mostly is nothing; None if it was not time.
         Raises sqlite3.Error, OSError or soundness.Damaged; the last good copy is then still there.
         """
         now = self._clock()
@@ -115,11 +116,11 @@ class Upkeep:
             or abs(now - self._copy_tried) < _COPY_RETRY
             or not any(self.rows.values())
         ):
-            return False
+            return None
         self._copy_tried = now
-        await trio.to_thread.run_sync(write_copy, self.path, copy_path(self.path), limiter=self._limiter)
+        told = await trio.to_thread.run_sync(renew_copy, self.path, limiter=self._limiter)
         self.last_copy = now
-        return True
+        return told
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,4 +1,7 @@
-"""Who goes where under another configuration, instead of where the rules had sent it, and what that means.
+"""Who goes where under another configuration, instead of where it was sent, and what that means.
+
+In observe mode everybody was sent to the first pool, and is here, too; where a session goes now is what the rules say,
+whatever the mode. So what was recorded in observe mode tells what enforcing would have changed.
 
 Sessions are counted by how many each recorded one stands for. A session was good or bad by what its outcome counted
 more; of one that was refused, or whose outcome nobody told, nothing is known.
@@ -11,7 +14,7 @@ from typing import Literal
 
 from frontproxy.core.address import client_of, client_text
 from frontproxy.core.verdict import Verdict
-from frontproxy.memory.journal_rows import Entry, reasons_of
+from frontproxy.memory.journal_rows import REASON_LIMIT, Entry, reasons_of
 
 Kind = Literal["good", "bad", "unknown"]
 KINDS: tuple[Kind, ...] = ("good", "bad", "unknown")
@@ -44,13 +47,16 @@ class ChangedClient:
 
     client: str
     sessions: float
+    good: float
+    """How many of them were good."""
     before: str
     """The pool, or the reply."""
     after: str
     score: float
     score_after: float
     reasons: tuple[str, ...]
-    """What has gone, with `-` in front, and what has come, with `+`: `-network:1.0`, `+network:2.0`."""
+    """What has gone, with `-` in front, and what has come, with `+`: `-network:1.0`, `+network:2.0`; if nothing has,
+    all of them."""
 
 
 @dataclass(slots=True)
@@ -61,11 +67,15 @@ class Changes:
     """Of the new configuration, the best first."""
     recorded: int = 0
     unreadable: int = 0
+    observed: float = 0.0
+    """Sessions in observe mode."""
     first: float = 0.0
     last: float = 0.0
     """When the recorded sessions were, in seconds since 1970."""
     routes: defaultdict[tuple[str, str], Sessions] = field(default_factory=lambda: defaultdict(Sessions))
-    """By where they went and where they would go."""
+    """By where they were sent and where they would be."""
+    turned_away: Sessions = field(default_factory=Sessions)
+    """Those that the new rules would refuse."""
     zones: set[str] = field(default_factory=set)
     """DNS lists that listed somebody."""
     _clients: dict[bytes, ChangedClient] = field(default_factory=dict)
@@ -78,28 +88,32 @@ class Changes:
         self.first = min(self.first or seen.wall, seen.wall)
         self.last = max(self.last, seen.wall)
         self.zones |= seen.voting
+        self.observed += entry.stands_for if entry.would else 0.0
         route = verdict.would or verdict.route
         after = route.pool or route.reply
-        self.routes[entry.route, after].count(kind_of(entry), entry.stands_for)
+        kind = kind_of(entry)
+        self.routes[entry.route, after].count(kind, entry.stands_for)
+        if route.reply:
+            self.turned_away.count(kind, entry.stands_for)
         if after != entry.route:
             self._note_client(client_of(seen.packed), entry, verdict, after)
 
     def better(self) -> list[ChangedClient]:
-        """The clients that fare better, those first whose score rises most."""
+        """The clients that fare better, those first whose score rises most, then those with the most sessions."""
         found = [self._clients[client] for client in self._better]
-        return sorted(found, key=lambda one: (one.score - one.score_after, -one.sessions))[:SHOWN]
+        return sorted(found, key=lambda one: (-_rise(one), -one.sessions))[:SHOWN]
 
     def worse(self) -> list[ChangedClient]:
-        """The clients that fare worse, those first whose score falls most."""
+        """The clients that fare worse, those first whose score falls most, then those with the most good sessions."""
         found = [one for client, one in self._clients.items() if client not in self._better]
-        return sorted(found, key=lambda one: (one.score_after - one.score, -one.sessions))[:SHOWN]
+        return sorted(found, key=lambda one: (_rise(one), -one.good, -one.sessions))[:SHOWN]
 
     def total(self) -> Sessions:
         """All sessions."""
         return _sum(self.routes.values())
 
     def went_to(self, pool: str) -> Sessions:
-        """Those that the rules had sent to a pool."""
+        """Those that were sent to a pool."""
         return _sum(sessions for (before, _after), sessions in self.routes.items() if before == pool)
 
     def would_go_to(self, pool: str) -> Sessions:
@@ -118,11 +132,12 @@ class Changes:
         now = ChangedClient(
             client_text(client),
             entry.stands_for + (known.sessions if known else 0.0),
+            entry.stands_for * (kind_of(entry) == "good") + (known.good if known else 0.0),
             entry.route,
             after,
             entry.score,
             verdict.score,
-            _difference(entry.reasons, reasons_of(verdict)),
+            _difference(entry.reasons, reasons_of(verdict)[:REASON_LIMIT]),
         )
         self._clients[client] = now
         if self._rank(after) < self._rank(entry.route):
@@ -141,6 +156,11 @@ def kind_of(entry: Entry) -> Kind:
     return "bad" if entry.end.bad > 0.0 else "unknown"
 
 
+def _rise(client: ChangedClient) -> float:
+    """Of its score, as people see it: the journal keeps numbers in single precision."""
+    return round(client.score_after - client.score, 1)
+
+
 def _sum(many: Iterable[Sessions]) -> Sessions:
     total = Sessions()
     for sessions in many:
@@ -151,4 +171,5 @@ def _sum(many: Iterable[Sessions]) -> Sessions:
 
 def _difference(before: str, after: str) -> tuple[str, ...]:
     old, new = (list(filter(None, reasons.split(","))) for reasons in (before, after))
-    return (*[f"-{one}" for one in old if one not in new], *[f"+{one}" for one in new if one not in old])
+    difference = (*[f"-{one}" for one in old if one not in new], *[f"+{one}" for one in new if one not in old])
+    return difference or tuple(new)

@@ -32,8 +32,9 @@ class Then:
         seen = self._seen = entry.seen
         text = address.unpack(seen.packed)
         pin = None
-        if entry.pinned and entry.route in self._pools:
-            pin = Pin(text, entry.route, until=None, because="", made=seen.wall)
+        pool = entry.would or entry.route
+        if entry.pinned and pool in self._pools:
+            pin = Pin(text, pool, until=None, because="", made=seen.wall)
         stress = tuple([pool for pool in entry.stress if pool in self._pools])
         evidence = gather(self, seen.packed, text, seen.wall, now=seen.now, early=seen.early)
         return scoring.judge(evidence, self.setup.config, pin=pin, weather=scoring.Weather(stress, _nobody))

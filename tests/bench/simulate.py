@@ -75,8 +75,8 @@ def _told(results: Sequence[Result]) -> list[dict[str, Any]]:
             **asdict(result),
             "month": _plain(result.month),
             "floods": {times: _plain(tallies) for times, tallies in result.floods.items()},
-            "liar_calm": [_plain(tallies) for tallies in result.liar_calm],
-            "liar_flood": _plain(result.liar_flood),
+            "calm": _plain(result.calm),
+            "liars": {liar: [_plain(tallies) for tallies in deceived] for liar, deceived in result.liars.items()},
         }
         for result in results
     ]

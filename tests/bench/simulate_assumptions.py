@@ -66,7 +66,8 @@ class Assumptions:
     bad_length: float = _given(4.0, "seconds a bad one takes (likewise)")
     guess_length: float = _given(25.0, "seconds until a guesser is thrown out; 3 under stress")
     flood_seconds: float = _given(400.0, "seconds of a flood")
-    flood_ham: float = _given(1.25, "good sessions a second meanwhile, from the same kinds of sender")
+    flood_ham: float = _given(4.0, "good sessions a second meanwhile, so many that 160 are newcomers'", "chosen")
+    eve_ham: float = _given(0.125, "the same in the hour of calm before, and as many of bots", "chosen")
     flood_sessions: int = _given(3, "sessions of each bot in a flood (mean)")
     flood_fresh: float = _given(0.3, "bots of a flood in networks that were never seen")
 

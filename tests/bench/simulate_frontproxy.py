@@ -1,14 +1,16 @@
 """frontproxy in the simulation: its own code judges and learns (`frontproxy.knowledge`, `frontproxy.core`).
 
 Simulated are only its memory, which is a dictionary, and the desk: what the DNS says is there at the end of a pause if
-it was asked, that is within the budget of look-ups and never under stress, as in `frontproxy.proxy`.
+it was asked, that is within the budget of look-ups, and under stress only if the configuration says so, as in
+`frontproxy.proxy`.
 """
 
+from dataclasses import replace
 from typing import Any, cast
 
 from frontproxy import knowledge
 from frontproxy.core import scoring
-from frontproxy.core.brake import Brake
+from frontproxy.core.brake import BAD, Brake
 from frontproxy.core.census import Census, Crowd
 from frontproxy.core.config_values import Config
 from frontproxy.core.history import Lesson
@@ -19,7 +21,7 @@ from frontproxy.observe.geo_record import NOWHERE, Place
 from frontproxy.wire.outcome_line import OutcomeLine
 from tests.bench.simulate_outcomes import EPOCH
 from tests.bench.simulate_people import Land, Sender
-from tests.bench.simulate_sides import Lists, Memory, SimulatedDesk, trusting_watches
+from tests.bench.simulate_sides import Lists, Memory, SimulatedDesk, watches_on
 from tests.bench.simulate_system import Judgement, Session, Where
 
 
@@ -29,15 +31,13 @@ class Frontproxy:
     name = "frontproxy"
     has_friends = True
 
-    def __init__(self, config: Config, land: Land, *, asks_under_stress: bool = False) -> None:
-        """`asks_under_stress`: another rule than the proxy's, to see what it would change."""
+    def __init__(self, config: Config, land: Land) -> None:
         self.config = config
         self._land = land
-        self._asks_under_stress = asks_under_stress
         self.memory = Memory()
         self.journal = self
         self.census_of_all = Census()
-        self.desk = SimulatedDesk(config.dns.lookups_per_second, trusting_watches(config))
+        self.desk = SimulatedDesk(config.dns.lookups_per_second, watches_on(config))
         self._brake = Brake()
         settings = config.history
         self.forgetting = Forgetting(
@@ -81,7 +81,7 @@ class Frontproxy:
 
     def verdict(self, sender: Sender, now: float, *, stress: bool = False, early: bool = False) -> Verdict:
         """What is thought of a sender."""
-        self._now = self.desk.now = now
+        self._at(now)
         evidence = knowledge.gather(cast(Any, self), sender.packed, sender.text, EPOCH + now, now=now, early=early)
         weather = scoring.Weather(("hostile",) if stress else (), lambda _pool: 0)
         return scoring.judge(evidence, self.config, pin=None, weather=weather)
@@ -102,7 +102,7 @@ class Frontproxy:
         self.verdicts[session] = verdict
         pause = 0.0
         if is_new and verdict.settled:
-            self._look_after(sender, verdict, stress=stress)
+            self._look_after(sender, verdict)
         elif is_new:
             self._ask(sender, stress=stress)
             pause = scoring.pause(verdict.score, self.config, stress=stress)
@@ -125,28 +125,36 @@ class Frontproxy:
             self._teach(session.visit.sender, Weight(0.0, EARLY_TALK, ""), now)
 
     def learn(self, session: Session, line: OutcomeLine, now: float) -> None:
-        """As `Outcomes`: what a session counts, unless the brake is on."""
+        """As `Outcomes`: what a session counts, less what its server refused in it while the brake is on."""
         weight = weigh(line)
-        verdict = self.verdicts.pop(session)
-        if verdict.standing == "friend":
-            self._brake.note(session.visit.sender.packed, bad=weight.bad > 0)
+        others = weigh(replace(line, refused=0))
+        refusals = round(weight.bad - others.bad, 6)
+        if self.verdicts.pop(session).standing == "friend":
+            self._brake.note(session.visit.sender.packed, bad=refusals >= BAD, now=now)
+        else:
+            self._brake.let_go(now)
         if self._brake.on:
-            weight = Weight(weight.good, 0.0, weight.text)
+            weight = replace(weight, bad=others.bad)
         self._teach(session.visit.sender, weight, now)
 
     def copy(self) -> "Frontproxy":
         """One that knows the same, but for who was just here."""
-        other = Frontproxy(self.config, self._land, asks_under_stress=self._asks_under_stress)
+        other = Frontproxy(self.config, self._land)
         other.memory = self.memory.copy()
         other.desk = self.desk.copy()
         return other
 
+    def _at(self, now: float) -> None:
+        self._now = now
+        self.desk.tick(now)
+
     def _teach(self, sender: Sender, weight: Weight, now: float) -> None:
-        self._now = self.desk.now = now
+        self._at(now)
         knowledge.teach(cast(Any, self), sender.packed, EPOCH + now, weight)
 
-    def _look_after(self, sender: Sender, verdict: Verdict, *, stress: bool) -> None:
-        if verdict.standing != "friend" or stress:
+    def _look_after(self, sender: Sender, verdict: Verdict) -> None:
+        """As `Proxy` looks after whom it does not keep waiting."""
+        if verdict.standing != "friend":
             return
         if verdict.is_vouched_for:
             self.desk.friend_came(sender)
@@ -154,5 +162,5 @@ class Frontproxy:
             self.desk.ask(sender)
 
     def _ask(self, sender: Sender, *, stress: bool) -> None:
-        if not stress or self._asks_under_stress:
+        if not stress or self.config.dns.under_stress:
             self.desk.ask(sender)

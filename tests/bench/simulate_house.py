@@ -79,8 +79,11 @@ class House:
         self._later: Counter[Kind] = Counter()
         self._as_friend: Counter[Kind] = Counter()
 
-    def run(self, visits: Sequence[Visit]) -> Iterator[int]:
-        """All visits, in order of time, and what follows from them; yields now and then how many more there were."""
+    def run(self, visits: Sequence[Visit], *, until: float = inf) -> Iterator[int]:
+        """All visits, in order of time, and what follows from them; yields now and then how many more there were.
+
+        What follows later than `until` does not happen: the system must not have seen what comes after the next visits.
+        """
         for number, visit in enumerate(visits):
             self._run_until(visit.at)
             if visit.at >= self._count_from:
@@ -88,7 +91,7 @@ class House:
             self._arrive(Session(visit, visit.at), visit.at)
             if number % 1000 == 999:
                 yield 1000
-        self._run_until(inf)
+        self._run_until(until)
         yield len(visits) % 1000
 
     def tallies(self) -> dict[Kind, Tally]:

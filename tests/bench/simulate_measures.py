@@ -52,11 +52,12 @@ def as_friend(tallies: Tallies, group: Group) -> float:
     return _ratio(tally.as_friend, tally.came)
 
 
-def liar_cost(result: Result) -> float:
-    """What a list that lists everybody takes from the share accepted, in calm or in a flood, whichever is more."""
-    calm = accepted(result.liar_calm[0]) - accepted(result.liar_calm[1])
-    in_flood = accepted(result.floods[LIAR_AT]) - accepted(result.liar_flood) if result.liar_flood else 0.0
-    return max(calm, in_flood)
+def liar_cost(result: Result, liar: str) -> float:
+    """What a list that lies takes from the share accepted, in calm or in either flood, whichever is most."""
+    deceived = result.liars[liar]
+    calm = accepted(result.calm) - accepted(deceived.calm)
+    floods = [accepted(result.floods[LIAR_AT]) - accepted(one) for one in (deceived.flood, deceived.sudden) if one]
+    return max([calm, *floods])
 
 
 def _of_flood(group: Group | None) -> Callable[[Result, Result], float | None]:
@@ -80,8 +81,8 @@ def _of_calm(result: Result, _oracle: Result) -> float | None:
     return 1.0 - accepted(result.month)
 
 
-def _of_liar(result: Result, _oracle: Result) -> float | None:
-    return 100.0 * liar_cost(result)
+def _of_liar(liar: str) -> Callable[[Result, Result], float | None]:
+    return lambda result, _oracle: 100.0 * liar_cost(result, liar)
 
 
 _FRIEND, _BETTER, _WORSE = (Turn._fields.index(name) for name in ("friend_until", "better_until", "worse_until"))
@@ -98,7 +99,8 @@ MEASURES: Final = (
     Measure("good sessions until an unjustly bad client is a stranger, if all are told", "20", _of_told, ""),
     Measure("- if 30 % are never told, 5 % wrongly", "20", _of_turns(_WORSE, median), ""),
     Measure("calm month: good sessions refused or delayed", "1 %", _of_calm, "%"),
-    Measure("cost of a DNS list that lists everybody, points of percentage", "1", _of_liar, ""),
+    Measure("cost of a DNS list that lists everybody, points of percentage", "1", _of_liar("everybody"), ""),
+    Measure("- of one that passes its tests nevertheless", "1", _of_liar("everybody but the test"), ""),
     Measure("bad sessions accepted as a friend's: of servers that turned", "", _of_friends("turned"), "%"),
     Measure("- of attackers that built trust", "", _of_friends("builder"), "%"),
 )

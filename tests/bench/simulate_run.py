@@ -1,7 +1,8 @@
-"""One seed of the simulation: the month, its last hour, the floods, and a DNS list that lists everybody."""
+"""One seed of the simulation: the month, an hour of calm, the floods, and DNS lists that list everybody."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from random import Random
 from typing import Final, NamedTuple
 
@@ -12,8 +13,9 @@ from tests.bench.simulate_frontproxy import Frontproxy
 from tests.bench.simulate_house import House, Kind, Room, Tally
 from tests.bench.simulate_month import Population, ham_senders, month
 from tests.bench.simulate_outcomes import Manners
-from tests.bench.simulate_people import Land, Sender, Visit
+from tests.bench.simulate_people import Land, Visit
 from tests.bench.simulate_plugins import Karma, RspamdReputation
+from tests.bench.simulate_sides import Lists, all_but_test_listed, everybody_listed
 from tests.bench.simulate_system import System
 from tests.bench.simulate_systems import DnsListOnly, FirstComeFirstServed, Majority, NetworkMajority, Oracle
 from tests.bench.simulate_turns import Turn, turn
@@ -21,7 +23,7 @@ from tests.bench.simulate_turns import Turn, turn
 Opened = Callable[[Config, Land], System]
 SYSTEMS: Final[Mapping[str, Opened]] = {
     "frontproxy": Frontproxy,
-    "frontproxy asking under stress": lambda config, land: Frontproxy(config, land, asks_under_stress=True),
+    "frontproxy, cache only under stress": lambda config, land: Frontproxy(_not_asking_under_stress(config), land),
     FirstComeFirstServed.name: lambda _config, _land: FirstComeFirstServed(),
     DnsListOnly.name: lambda _config, _land: DnsListOnly(),
     Majority.name: lambda _config, _land: Majority(),
@@ -32,8 +34,10 @@ SYSTEMS: Final[Mapping[str, Opened]] = {
 }
 FLOODS: Final = (2, 5, 10, 20)
 """In times of the capacity."""
+LIARS: Final[Mapping[str, Lists]] = {"everybody": everybody_listed, "everybody but the test": all_but_test_listed}
+"""DNS lists that begin to lie an hour before a flood, or with it."""
 LIAR_AT: Final = 10
-"""The flood that comes while a list lists everybody."""
+"""The flood that comes then."""
 CLIENTS: Final = 20
 """That turn, in each run."""
 
@@ -44,6 +48,17 @@ _STRESSED: Final = Manners(timeout=10.0, is_strict=True)
 Tallies = dict[Kind, Tally]
 
 
+class Deceived(NamedTuple):
+    """One system with a list that lies; floods are empty if there is none of that size."""
+
+    calm: Tallies
+    """The hour before the flood, if it begins to lie then."""
+    flood: Tallies
+    """The flood after that hour."""
+    sudden: Tallies
+    """The flood, if it begins to lie together with that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One system with one seed."""
@@ -52,10 +67,10 @@ class Result:
     seed: int
     month: Tallies
     floods: dict[int, Tallies]
-    liar_calm: tuple[Tallies, Tallies]
-    """The hour before a flood: with an honest list, and with one that lists everybody."""
-    liar_flood: Tallies
-    """The flood after it."""
+    calm: Tallies
+    """The hour before the floods, with an honest list."""
+    liars: dict[str, Deceived]
+    """With each of `LIARS`."""
     turns: list[Turn]
     """With outcomes as in the month: some wrong, some never told."""
     turns_told: Turn
@@ -74,8 +89,9 @@ class World(NamedTuple):
     @property
     def sessions(self) -> int:
         """That a system is to judge in a run, for the progress bar."""
-        floods = sum(map(len, self.floods.values())) + len(self.floods.get(LIAR_AT, ()))
-        return len(self.month) + 2 * len(self.eve) + floods
+        floods = sum(map(len, self.floods.values()))
+        of_liars = len(LIARS) * (len(self.eve) + 2 * len(self.floods.get(LIAR_AT, ())))
+        return len(self.month) + len(self.eve) + floods + of_liars
 
 
 def world(seed: int, assumptions: Assumptions, config: Config, floods: Sequence[int]) -> World:
@@ -92,21 +108,25 @@ def run(name: str, seed: int, world: World, config: Config, judged: Callable[[in
     """One system through all of it; `judged` hears how many more sessions are done."""
     assumptions = world.people.assumptions
 
-    def through(system: System, visits: Sequence[Visit]) -> Tallies:
+    def through(system: System, visits: Sequence[Visit], until: float = inf) -> Tallies:
         house = House(system, rooms(system, config), assumptions.guess_length)
-        for more in house.run(visits):
+        for more in house.run(visits, until=until):
             judged(more)
         return house.tallies()
 
-    system = SYSTEMS[name](config, world.people.land)
-    of_month = through(system, world.month)
-    deceived = system.copy()
-    deceived.lists = everybody_listed
-    calm, deceived_calm = through(system, world.eve), through(deceived, world.eve)
-    floods = {times: through(system.copy(), visits) for times, visits in world.floods.items()}
-    liar = through(deceived, world.floods[LIAR_AT]) if LIAR_AT in world.floods else {}
+    after_month = SYSTEMS[name](config, world.people.land)
+    of_month = through(after_month, world.month, MONTH)
+    after_eve = after_month.copy()
+    calm = through(after_eve, world.eve, MONTH + HOUR)
+    floods = {times: through(after_eve.copy(), visits) for times, visits in world.floods.items()}
+    flood = world.floods.get(LIAR_AT, ())
+    liars = {}
+    for liar, lists in LIARS.items():
+        deceived, suddenly = _deceived(after_month, lists), _deceived(after_eve, lists)
+        deceived_calm = through(deceived, world.eve, MONTH + HOUR)
+        liars[liar] = Deceived(deceived_calm, through(deceived, flood), through(suddenly, flood))
     turns, told = turns_of(name, seed, assumptions, config)
-    return Result(name, seed, of_month, floods, (calm, deceived_calm), liar, turns, told)
+    return Result(name, seed, of_month, floods, calm, liars, turns, told)
 
 
 def turns_of(name: str, seed: int, assumptions: Assumptions, config: Config) -> tuple[list[Turn], Turn]:
@@ -131,17 +151,22 @@ def rooms(system: System, config: Config) -> list[Room]:
     return [Room(replace(nice, sessions=sessions, reserved=False, fallback=""), _CALM, _STRESSED)]
 
 
-def everybody_listed(_sender: Sender, _now: float) -> bool:
-    """A list that lists the world, though it passes its tests."""
-    return True
+def _deceived(system: System, lists: Lists) -> System:
+    copy = system.copy()
+    copy.lists = lists
+    return copy
+
+
+def _not_asking_under_stress(config: Config) -> Config:
+    return replace(config, dns=replace(config.dns, under_stress=False))
 
 
 def _eve(people: Population) -> list[Visit]:
-    """An hour of calm: good senders at a tenth of their pace in a flood, and as many bots."""
+    """An hour of calm: good senders, and as many bots."""
     given, chance = people.assumptions, people.chance
     draw = ham_senders(people)
     visits: list[Visit] = []
-    for _ in range(round(given.flood_ham / 10 * HOUR)):
+    for _ in range(round(given.eve_ham * HOUR)):
         sender, spam = draw()
         visits.append(people.mail(MONTH + chance.uniform(0.0, HOUR), sender, spam))
         at = MONTH + chance.uniform(0.0, HOUR)

@@ -21,8 +21,15 @@ from tests.bench.simulate_outcomes import line_of
 from tests.bench.simulate_people import Fate, Land, Visit, answer
 from tests.bench.simulate_plugins import Karma, RspamdReputation
 from tests.bench.simulate_report import write
-from tests.bench.simulate_run import SYSTEMS, everybody_listed, rooms, run, world
-from tests.bench.simulate_sides import Memory, shipped_config
+from tests.bench.simulate_run import SYSTEMS, rooms, run, world
+from tests.bench.simulate_sides import (
+    Lists,
+    Memory,
+    all_but_test_listed,
+    everybody_listed,
+    shipped_config,
+    truly_listed,
+)
 from tests.bench.simulate_system import Judgement, Session, System
 from tests.bench.simulate_systems import FirstComeFirstServed, Majority, Oracle
 from tests.bench.simulate_turns import LIMIT, turn
@@ -78,6 +85,7 @@ def test_every_system_goes_through_all_of_it(name: str, monkeypatch: pytest.Monk
     assert sum(judged) == tiny.sessions
     assert all(0 <= tally.first + tally.later <= tally.came for tally in result.floods[2].values())
     assert sum(tally.came for tally in result.floods[2].values()) == len(tiny.floods[2])
+    assert all(deceived.calm.keys() == result.calm.keys() for deceived in result.liars.values())
 
 
 def test_sessions_come_in_order_of_time() -> None:
@@ -165,29 +173,74 @@ def test_the_dictionary_remembers_as_the_file_does(tmp_path: Path) -> None:
     history.close()
 
 
-def test_a_list_that_lists_everybody_loses_its_vote() -> None:
+def deceived(lists: Lists) -> tuple[Frontproxy, list[Visit]]:
+    """A house with twenty friends that asks a list which has begun to lie after a month."""
     visits = visits_of(20)
     front = Frontproxy(CONFIG, Land({visit.sender.packed[:3]: 1 for visit in visits}))
     for number, visit in enumerate(visits * 6):
         session = Session(visit, 60.0 * number)
         front.judge(session, session.came, stress=False)
         front.learn(session, line_of(visit, session.came, stress=False, early=False), session.came)
-    front.lists = everybody_listed
+    front.lists = lists
     assert front.desk.voting
+    return front, visits
 
+
+def come(front: Frontproxy, visits: list[Visit], *, apart: float) -> None:
     for number, visit in enumerate(visits):
-        front.judge(Session(visit, MONTH + number), MONTH + 10.0 * number, stress=False)
+        front.judge(Session(visit, MONTH + number), MONTH + apart * number, stress=True)
+
+
+def test_a_list_that_lists_everybody_loses_its_vote_by_the_test() -> None:
+    front, visits = deceived(everybody_listed)
+    front.desk.watches.begin_test("bl.example", MONTH - 1.0)  # so that none is due
+
+    come(front, visits[:2], apart=1.0)
 
     assert not front.desk.voting
 
 
-def test_nothing_is_asked_under_stress() -> None:
-    people = settled()
-    front = Frontproxy(CONFIG, people.land)
-    visit = visits_of(1)[0]
-    front.judge(Session(visit, 0.0), 0.0, stress=True)
+def test_a_list_that_passes_its_tests_loses_its_vote_by_our_friends() -> None:
+    front, visits = deceived(all_but_test_listed)
+    come(front, visits[:2], apart=10.0)
+    assert front.desk.voting
 
-    assert not front.desk.said
+    come(front, visits[2:], apart=10.0)
+    assert not front.desk.voting
+
+
+def test_an_honest_list_keeps_its_vote() -> None:
+    front, visits = deceived(truly_listed)
+    come(front, visits, apart=10.0)
+
+    assert front.desk.voting
+
+
+def test_what_would_be_told_later_than_the_end_is_never_told() -> None:
+    class Listening(FirstComeFirstServed):
+        heard = 0
+
+        def learn(self, session: Session, line: OutcomeLine, now: float) -> None:
+            self.heard += 1
+
+    heard = []
+    for until in (50.0, 150.0):
+        system = Listening()
+        house = House(system, rooms(system, CONFIG), 25.0)
+        late = [replace(visit, lag=100.0, is_told=True) for visit in visits_of(3)]
+        assert sum(house.run(late, until=until)) == 3
+        heard.append(system.heard)
+
+    assert heard == [0, 3]
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_configuration_says_whether_strangers_are_asked_about_under_stress(asks: bool) -> None:
+    people = settled()
+    front = Frontproxy(replace(CONFIG, dns=replace(CONFIG.dns, under_stress=asks)), people.land)
+    front.judge(Session(visits_of(1)[0], 0.0), 0.0, stress=True)
+
+    assert bool(front.desk.said) is asks
 
 
 @pytest.mark.parametrize(

@@ -1,101 +1,153 @@
 """The brake: what stops negative learning from a backend, what does not, and when it is let go."""
 
+from collections.abc import Iterable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontproxy.core.brake import WINDOW, Brake
+from frontproxy.core.brake import LATELY, LEAST, LEAST_SESSIONS, STALE, WINDOW, Brake
 
-FRIENDS = [bytes([192, 0, 2, last]) for last in range(WINDOW)]
-
-
-def after(*sessions: tuple[bytes, bool]) -> Brake:
-    brake = Brake()
-    for client, bad in sessions:
-        brake.note(client, bad=bad)
-    return brake
+FRIENDS = [number.to_bytes(4, "big") for number in range(500)]
+SECOND = 1.0
 
 
-def refused() -> list[tuple[bytes, bool]]:
-    return [(friend, True) for friend in FRIENDS]
+class Clocked:
+    """A brake that hears of a session a second."""
+
+    def __init__(self) -> None:
+        self.brake = Brake()
+        self.now = 0.0
+
+    def hear(self, clients: Iterable[bytes], *, bad: bool) -> list[int]:
+        """One session of each; the numbers of those that turned the brake."""
+        turned = []
+        for number, client in enumerate(clients):
+            self.now += SECOND
+            if self.brake.note(client, bad=bad, now=self.now):
+                turned.append(number)
+        return turned
 
 
-def welcomed() -> list[tuple[bytes, bool]]:
-    return [(friend, False) for friend in FRIENDS]
+def well_known(friends: int, rounds: int = 5) -> Clocked:
+    """The brake of a backend that has welcomed so many friends so often."""
+    clocked = Clocked()
+    for _round in range(rounds):
+        assert not clocked.hear(FRIENDS[:friends], bad=False)
+    return clocked
 
 
-def test_a_backend_that_refuses_all_its_friends_is_broken() -> None:
-    assert after(*welcomed(), *refused()).on
+@pytest.mark.parametrize(("friends", "refused"), [(4, 4), (6, 4), (10, 4), (15, 5), (30, 10), (50, 12), (500, 12)])
+def test_a_backend_that_refuses_all_its_friends_is_broken(friends: int, refused: int) -> None:
+    """Of no more than so many friends a bad session is learned before the brake is on."""
+    clocked = well_known(friends)
+
+    assert clocked.hear(FRIENDS[:friends], bad=True) == [refused - 1]
+    assert clocked.brake.on
+
+
+@pytest.mark.parametrize(("friends", "hostile"), [(10, 3), (20, 5), (50, 10), (500, 10)])
+def test_a_few_that_turned_hostile_cannot_pull_it(friends: int, hostile: int) -> None:
+    clocked = well_known(friends)
+
+    for _round in range(50):
+        assert clocked.hear(FRIENDS[:hostile] * 4, bad=True) == []
+        assert clocked.hear(FRIENDS[hostile:friends], bad=False) == []
+
+
+def test_three_friends_are_too_few_wherever_they_come_from() -> None:
+    clocked = Clocked()
+
+    assert clocked.hear(FRIENDS[:3] * 100, bad=True) == []
 
 
 def test_a_few_sessions_prove_nothing() -> None:
-    assert not after(*refused()[: WINDOW - 1]).on
+    clocked = Clocked()
+
+    assert clocked.hear(FRIENDS[: LEAST_SESSIONS - 1], bad=True) == []
+    assert clocked.hear(FRIENDS[:1], bad=True) == [0]
 
 
-def test_the_usual_share_of_bad_sessions_is_no_alarm() -> None:
-    assert not after(*welcomed() * 5, *refused()[:1], *welcomed()[1:]).on
-
-
-def test_one_friend_that_has_turned_bad_does_not_stop_the_learning() -> None:
-    assert not after(*welcomed(), *[(FRIENDS[0], True)] * WINDOW).on
-    assert not after(*welcomed(), *[(FRIENDS[number % 2], True) for number in range(WINDOW)]).on
-
-
-def test_the_brake_turns_after_few_of_many_friends_were_refused() -> None:
-    brake = after(*welcomed() * 50)
-    turned = [number for number, friend in enumerate(FRIENDS) if brake.note(friend, bad=True)]
-
-    assert brake.usual < 0.03
-    assert turned == [2]  # the third friend: 15 %
-
-
-def test_at_first_more_are_needed_because_nobody_knows_what_is_usual() -> None:
-    brake = after(*welcomed())
-    turned = [number for number, friend in enumerate(FRIENDS) if brake.note(friend, bad=True)]
-
-    assert turned == [8]
+def test_a_server_that_is_broken_from_the_start_is_seen_too() -> None:
+    assert Clocked().hear(FRIENDS[:10] * 3, bad=True) == [LEAST_SESSIONS - 1]
 
 
 def test_when_friends_are_welcome_again_the_brake_is_let_go() -> None:
-    brake = after(*welcomed(), *refused())
-    turned = [number for number, friend in enumerate(FRIENDS) if brake.note(friend, bad=False)]
+    clocked = well_known(50)
+    clocked.hear(FRIENDS[:WINDOW], bad=True)
 
-    assert len(turned) == 1
-    assert not brake.on
+    assert clocked.hear(FRIENDS[:WINDOW], bad=False) == [WINDOW - 12]
+    assert not clocked.brake.on
+
+
+def test_it_is_let_go_when_no_friend_was_refused_for_an_hour() -> None:
+    clocked = well_known(10)
+    clocked.hear(FRIENDS[:10], bad=True)
+
+    assert [clocked.brake.let_go(clocked.now + STALE + later) for later in (0, 1, 2)] == [False, True, False]
+    assert not clocked.brake.on
+
+
+def test_the_next_refused_friend_pulls_it_again() -> None:
+    """At night a small site hears of a friend every few hours, and its table is still lost."""
+    clocked = well_known(10)
+    clocked.hear(FRIENDS[:10], bad=True)
+    clocked.now += 2 * STALE
+    clocked.brake.let_go(clocked.now)
+
+    assert clocked.hear(FRIENDS[:1], bad=True) == [0]
+
+
+def test_what_was_a_day_ago_does_not_count() -> None:
+    clocked = well_known(10)
+    clocked.hear(FRIENDS[: LEAST - 1], bad=True)
+    clocked.now += LATELY
+
+    assert clocked.hear(FRIENDS[5:6], bad=True) == []
 
 
 def test_what_happens_under_the_brake_does_not_become_usual() -> None:
-    brake = after(*welcomed())
-    before = brake.usual
-    for client, bad in refused() * 50:
-        brake.note(client, bad=bad)
+    clocked = well_known(50)
+    before = clocked.brake.usual
+    clocked.hear(FRIENDS[:50] * 50, bad=True)
 
-    assert brake.on
-    assert brake.usual < before + 0.03
+    assert clocked.brake.on
+    assert clocked.brake.usual < before + 0.01
 
 
-def test_a_backend_that_has_always_refused_many_needs_many_more() -> None:
-    """One in four is usual here, so one in two is no sign of trouble."""
-    usual = [(FRIENDS[number % WINDOW], number % 8 == 0) for number in range(4000)]
-    brake = Brake()
-    for start in range(0, len(usual), 8):
-        for client, bad in usual[start : start + 8]:
-            brake.note(client, bad=bad)
+def test_where_many_are_usually_refused_it_takes_many_more() -> None:
+    clocked = Clocked()
+    for _round in range(150):
+        clocked.hear(FRIENDS[:3], bad=True)
+        clocked.hear(FRIENDS[3:WINDOW], bad=False)
 
-    assert 0.1 < brake.usual < 0.15
-    for number, friend in enumerate(FRIENDS):
-        brake.note(friend, bad=number % 2 == 0)
-    assert not brake.on
+    assert 0.07 < clocked.brake.usual < 0.09
+    assert clocked.hear(FRIENDS[3:WINDOW], bad=True) == [12]  # 16 of 36, and no more 12
+
+
+def test_but_a_server_that_refuses_nearly_all_is_always_broken() -> None:
+    clocked = Clocked()
+    for _round in range(400):
+        clocked.hear(FRIENDS[:11], bad=True)
+        clocked.hear(FRIENDS[11:WINDOW], bad=False)
+
+    assert clocked.brake.usual > 0.25
+    assert len(clocked.hear(FRIENDS[11:WINDOW], bad=True)) == 1
 
 
 def test_it_says_why() -> None:
-    assert str(after(*welcomed(), *refused())) == "20 of the last 20 sessions of friends were bad, usually 8%"
+    clocked = well_known(10)
+    clocked.hear(FRIENDS[:4], bad=True)
+
+    assert str(clocked.brake) == "4 of the last 10 sessions of friends were bad, usually 5%"
 
 
-@given(st.lists(st.tuples(st.sampled_from(FRIENDS), st.booleans()), max_size=200))
-def test_shares_are_shares_and_turning_is_told(sessions: list[tuple[bytes, bool]]) -> None:
-    brake = Brake()
-    for client, bad in sessions:
+@given(st.lists(st.tuples(st.sampled_from(FRIENDS[:60]), st.booleans(), st.floats(0, LATELY)), max_size=200))
+def test_shares_are_shares_and_turning_is_told(sessions: list[tuple[bytes, bool, float]]) -> None:
+    brake, now = Brake(), 0.0
+    for client, bad, pause in sessions:
+        now += pause
         before = brake.on
-        assert brake.note(client, bad=bad) == (brake.on != before)
+        assert brake.note(client, bad=bad, now=now) == (brake.on != before)
         assert 0 < brake.usual < 1
-        assert 0 <= brake.recent <= 1
+        assert brake.on <= (bad or before)

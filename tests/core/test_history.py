@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.history import ClientRecord, Keys, Recalled, Recollection, learn, own_points, recollect
+from frontproxy.core.history import ClientRecord, Keys, Recalled, Recollection, forgotten, learn, own_points, recollect
 from frontproxy.core.level import NOTHING, Level, aged
 from tests.core.worlds import DAY, FORGETTING, START, TIMELESS, World
 
@@ -220,7 +220,7 @@ def test_a_good_session_beyond_the_limit_displaces_the_bad_as_any_other() -> Non
 
     own = world.clients["a"].own
     assert own.bad == pytest.approx(8 * (1 + 1 / FORGETTING.evidence_cap) ** -40, rel=0.2)
-    assert own.good <= 10
+    assert own.good == pytest.approx(10)
 
 
 def test_a_year_of_old_logs_counts_at_most_a_day_for_a_client_that_is_known_already() -> None:
@@ -400,3 +400,28 @@ def test_no_time_can_make_it_overflow(story: list[tuple[str, float, float, float
 
     for client in ("a", "b", "new"):
         assert math.isfinite(world.points(client))
+
+
+def test_who_is_forgotten_has_been_nobodys_neighbour() -> None:
+    world = World()
+    world.names = dict.fromkeys("abcdef", "example.com")
+    for client in "bcde":
+        world.session(client, good=2.0)
+    points = world.points("f")
+    for _session in range(5):
+        world.session("a", bad=0.1)
+    world.session("a", good=2.0)
+
+    without = forgotten(world.recall("a"), forgetting=FORGETTING)
+
+    assert without.client is None
+    assert without.provider
+    assert b"a" not in [witness.key for witness in without.provider.witnesses]
+    world.network, world.asn, world.providers["example.com"] = without.network, without.asn, without.provider
+    assert world.points("f") == pytest.approx(points, abs=0.1)
+
+
+def test_a_client_whose_network_knows_nothing_is_forgotten_too() -> None:
+    unknown = Recalled(Keys(b"lone", b"net", 0))
+
+    assert forgotten(unknown, forgetting=FORGETTING) == unknown

@@ -20,6 +20,7 @@ from frontproxy.core.level import (
     taught,
     taught_by_others,
     untaught,
+    without,
 )
 from tests.core.worlds import DAY, FORGETTING, START, TIMELESS
 
@@ -172,7 +173,7 @@ def test_a_neighbourhood_learns_late_what_time_has_left_too() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(stories, st.floats(0, 2), st.floats(0, 4), st.floats(-3 * DAY, 0))
-def test_untaught_turns_taught_round(
+def test_untaught_turns_taught_round_but_for_what_was_displaced(
     story: list[tuple[str, float, float, float]], good: float, bad: float, late: float
 ) -> None:
     level, shares = lived(story)[-1]
@@ -185,8 +186,17 @@ def test_untaught_turns_taught_round(
     level_again, share_again = untaught(after, share_after, *left, after.t, FORGETTING)
 
     for is_now, was in ((level_again, level), (share_again, aged(share, level.t, FORGETTING, level.n - share.n))):
-        expected = aged(was, after.t, FORGETTING)
+        expected = aged(was, after.t, FORGETTING, after.n - level.n)
         assert (is_now.good, is_now.bad) == pytest.approx((expected.good, expected.bad), abs=1e-6)
+
+
+def test_others_shares_are_left_out_as_exactly_after_a_session_was_taken_back() -> None:
+    level, mine = taught(NOTHING, NOTHING, 0, 3, START, FORGETTING)
+    level, others = taught(level, NOTHING, 3, 0, START, FORGETTING)
+    level, others = untaught(level, others, 3, 0, START, FORGETTING)
+
+    assert taught_by_others(level, mine, START, FORGETTING) == pytest.approx((0, 0))
+    assert mine.bad > 0
 
 
 def test_no_share_is_so_much_newer_than_its_level_that_it_would_overflow() -> None:
@@ -203,3 +213,18 @@ def test_where_more_is_taken_than_there_was_nothing_is_left() -> None:
     assert level.good == 0
     assert level.bad == pytest.approx(1.04)
     assert shrunk(Level(START, 5, 1, 1), 0, 0, 9, FORGETTING) == Level(START, 0, 0, 0)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 2), st.floats(0, 2)), max_size=30))
+def test_a_level_without_a_share_is_what_others_taught(story: list[tuple[bool, float, float]]) -> None:
+    level = share = NOTHING
+    for days, (is_own, good, bad) in enumerate(story):
+        level, found = taught(level, share if is_own else NOTHING, good, bad, START + days * DAY, FORGETTING)
+        share = found if is_own else share
+
+    left = without(level, share, FORGETTING)
+
+    assert (left.t, left.n) == (level.t, level.n)
+    assert (left.good, left.bad) == taught_by_others(level, share, level.t, FORGETTING)
+    assert left.good <= level.good
+    assert left.bad <= level.bad

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.history import Lesson, unlearn
+from frontproxy.core.history import ClientRecord, Lesson, forgotten, unlearn
 from frontproxy.core.level import NOTHING, Level, aged, present
 from frontproxy.core.provider import ProviderRecord
 from tests.core.worlds import ASN, DAY, FORGETTING, START, TIMELESS, World
@@ -79,12 +79,12 @@ plain_stories = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(plain_stories, plain_stories)
-def test_so_are_its_neighbourhoods_if_each_session_was_good_or_bad(before: Story, after: Story) -> None:
-    assert max(changes_around(before, after)) < 1e-6
+def test_so_is_the_last_session_in_its_neighbourhoods_but_for_what_it_displaced(before: Story, after: Story) -> None:
+    assert max(changes_around(before, after[:1])) < 1e-6
 
 
-def test_its_neighbourhoods_are_close_to_that_if_sessions_were_both() -> None:
-    """A lesson has one number for how much of its good and of its bad there was room for."""
+def test_its_neighbourhoods_are_close_to_that_if_there_were_more() -> None:
+    """A lesson does not know how far it was displaced since, nor of which units there was room for how much."""
     worst = []
     for seed in range(20):
         chance = Random(seed)
@@ -94,12 +94,12 @@ def test_its_neighbourhoods_are_close_to_that_if_sessions_were_both() -> None:
         ]
         worst.append(max(changes_around(story[:20], story[20:])))
 
-    assert sorted(worst)[10] < 0.1
+    assert sorted(worst)[10] < 0.5
     assert max(worst) < 1.0
 
 
 def changes_around(before: Story, after: Story) -> list[float]:
-    """How much the good and bad of network, ASN and provider differ after learning and taking back."""
+    """How much network, ASN and provider differ after learning and taking back, but for what was displaced."""
     world = named_world()
     live(world, before)
     levels = around(world)
@@ -108,7 +108,9 @@ def changes_around(before: Story, after: Story) -> list[float]:
     return [
         abs(was - is_now)
         for old, new in zip(levels, around(world), strict=True)
-        for was, is_now in zip(present(old, world.now, FORGETTING), present(new, world.now, FORGETTING), strict=True)
+        for was, is_now in zip(
+            present(old, world.now, FORGETTING, new.n - old.n), present(new, world.now, FORGETTING), strict=True
+        )
     ]
 
 
@@ -172,11 +174,25 @@ def test_a_witness_that_was_blamed_is_a_witness_again_and_one_that_was_not_is_no
 def test_the_day_is_not_spent_by_what_is_taken_back() -> None:
     world = World(TIMELESS)
     lessons = live(world, [("a", 2.0, 0.0, 0.0, 0)] * 9)
-    assert world.clients["a"].spent == 10
+    assert world.clients["a"].spent == pytest.approx(10)
 
     take_back(world, lessons)
 
-    assert world.clients["a"].spent == 0
+    assert world.clients["a"].spent == pytest.approx(0)
+
+
+def test_nothing_comes_back_of_a_client_of_whom_nothing_is_known_any_more() -> None:
+    """It was forgotten, has come again, and that was taken back: the lessons from before are of another record."""
+    world = named_world()
+    before = live(world, [("a", 2.0, 0.0, 0.0, 0), ("a", 0.0, 2.0, 1.5, 0)])
+    world.keep("a", forgotten(world.recall("a"), forgetting=FORGETTING)._replace(client=ClientRecord()))
+    since = live(world, [("a", 1.0, 0.0, 0.0, 0)])
+
+    take_back(world, before[1:] + since)
+
+    assert own_of(world, "a") == (0, 0, 0)
+    assert world.network
+    assert (world.network.good, world.network.bad) == (0, 0)
 
 
 def test_a_full_share_has_taken_nothing_and_gives_nothing_back() -> None:

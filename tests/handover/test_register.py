@@ -151,14 +151,28 @@ def test_what_was_earned_last_is_found_first_wherever_it_is_remembered() -> None
     assert found == [third, second, first]
 
 
-def test_what_a_second_feed_tells_late_is_not_the_next_session_from_that_port() -> None:
-    old, new = given_for("a"), given_for("b")
-    new.given_at = 300.0
-    register = registered(old, new)
-    old.has_ended = True
+@pytest.mark.parametrize(
+    ("ended", "meant"),
+    [(0.0, "old"), (10.0, "old"), (10.4, "old"), (11.5, "new"), (12.0, "new"), (13.0, "new"), (400.0, "new")],
+)
+def test_what_a_second_feed_tells_late_is_not_the_next_session_from_that_port(ended: float, meant: str) -> None:
+    old, new = given_for("old"), given_for("new")
+    old.has_ended, old.over_at = True, 10.0
+    new.given_at = 12.0
 
-    assert register.find(outcome(), 10.0) is old
-    assert register.find(outcome(), 301.0) is new
+    found = registered(old, new).find(outcome(), ended)
+
+    assert found
+    assert found.session.id == meant
+
+
+def test_a_line_that_comes_when_all_were_told_is_of_the_one_that_ended_next_to_it() -> None:
+    first, second = given_for("a"), given_for("b")
+    for given, over_at in ((first, 10.0), (second, 20.0)):
+        given.has_ended, given.over_at = True, over_at
+
+    assert registered(first, second).find(outcome(), 12.0) is first
+    assert registered(first, second).find(outcome(), 18.0) is second
 
 
 def test_a_session_alone_is_joined_whatever_the_feeds_clock_shows() -> None:

@@ -125,6 +125,35 @@ def test_examples_of_what_was_not_understood_are_escaped(tmp_path: Path, names: 
     assert "\\x1b[31m" in told.examples[0]
 
 
+def test_examples_are_of_the_log_that_they_are_shown_with(tmp_path: Path, names: LogNames) -> None:
+    odd = [f"{TODAY}10:00:{second:02}+00:00 mx postfix/smtpd[7]: disconnect from {second}\n" for second in range(20)]
+    logs = (
+        written(tmp_path / "1", session(1) + "".join(odd[:10])),
+        written(tmp_path / "2", "".join(odd[10:]) + session(2)),
+    )
+
+    told, _sessions = read(names, *logs)
+
+    assert [log.not_understood for log in told] == [10, 10]
+    assert [[int(example.split()[-1]) for example in log.examples] for log in told] == [[0, 1, 2], [10, 11, 12]]
+
+
+def test_a_log_that_has_grown_adds_only_what_is_new(tmp_path: Path, names: LogNames) -> None:
+    text = "".join(
+        f"{TODAY[:10]} 10:{second // 60:02}:{second % 60:02} 1xVE1F-0006JV-{second:02} <= a@example.org "
+        f"H=(x) [192.0.2.{second % 7 if second < 400 else second % 2}]:4711 P=esmtp S=235\n"
+        for second in range(0, 900, 9)
+        if second // 100 % 2
+    )
+    whole = {found.key: found for found in read(names, written(tmp_path / "log", text))[1]}
+    lines = text.splitlines(keepends=True)
+
+    for end in range(1, len(lines)):
+        part = read(names, written(tmp_path / "log", "".join(lines[:end])))[1]
+        assert {found.key: found for found in part}.items() <= whole.items()
+    assert len(whole) > 10
+
+
 def test_a_line_of_any_length_costs_no_memory_and_the_next_is_read(tmp_path: Path, names: LogNames) -> None:
     [told], sessions = read(names, written(tmp_path / "log", "x" * 3_000_000 + "\n" + session(1)))
 

@@ -14,7 +14,7 @@ def two_logs() -> Tally:
     found = Tally()
     for name in ("mail.log.1", "mail.log"):
         found.heard(LogRead(log=name, size=100))
-    found.learned(Learned(["learned", "told"], {"192.0.2.1": "stranger", "192.0.2.2": "foe"}))
+    found.learned(Learned(["learned", "told"], {"192.0.2.1": "stranger", "192.0.2.2": "bad name"}))
     found.heard(LogRead(log="mail.log.1", lines=9, sessions=4, loopback=2, done=True))
     found.learned(Learned(["learned", "live"], {"192.0.2.1": "friend", "192.0.2.3": "stranger"}))
     found.heard(LogRead(log="mail.log", lines=5, sessions=2, examples=["\\x1b[31m"], not_understood=1))
@@ -28,8 +28,8 @@ def answer(found: Tally, why: str = "") -> shown.Answer:
 def test_a_client_is_counted_with_the_log_that_names_it_first_as_it_is_in_the_end() -> None:
     first, second = answer(two_logs())["logs"]
 
-    assert (first["clients"], first["friends"], first["foes"]) == (2, 1, 1)
-    assert (second["clients"], second["friends"], second["foes"]) == (1, 0, 0)
+    assert (first["clients"], first["friends"], first["bad_names"]) == (2, 1, 1)
+    assert (second["clients"], second["friends"], second["bad_names"]) == (1, 0, 0)
 
 
 def test_every_session_is_learned_or_left_out() -> None:

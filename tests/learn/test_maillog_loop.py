@@ -50,8 +50,9 @@ class Post:
         self._open = [self._log_end, log, lifeline]
         self._reporter = Reporter(folder / "report")
         self._now = 1000.0
+        self.reader = Reader()
         self.loop = MaillogLoop(
-            Follower(self.path), Reader(), self._reporter, ChildLog("feed", "maillog", log), lifeline
+            Follower(self.path), self.reader, self._reporter, ChildLog("feed", "maillog", log), lifeline
         )
         self.loop.begin(self._now, NOW)
         self.turn()
@@ -188,6 +189,17 @@ def test_lines_that_are_not_understood_are_told_now_and_then_with_an_example(pos
     assert said == [
         'event=feed name=maillog state=not_understood times=1 so_far=2 example="and\\x1b[2J this"',
     ]
+
+
+def test_the_example_is_a_line_that_came_since_the_last_one(post: Post) -> None:
+    post.write(*["old"] * 9)
+    post.turn(4)
+    post.turn(20)
+    post.write("new")
+    post.turn(4)
+
+    assert [line.partition("example=")[2] for line in post.log() if "not_understood" in line] == ["old", "new"]
+    assert post.reader.examples == []
 
 
 def test_lines_that_are_too_long_are_told(post: Post) -> None:

@@ -1,6 +1,7 @@
 """Sessions as a policy service sees them, request after request, over several connections."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ class Desk:
     def say(self, connection: int, state: str, context: str, **values: object) -> None:
         """One request."""
         said = attributes(state, context, **values)  # type: ignore[arg-type]  # `client` may be among the values
-        self._tell(self.sessions.hear(connection, said, self.now, WALL))
+        self._tell(self.sessions.hear(connection, said, self.now, WALL - 1000.0 + self.now))
 
     def rcpt(self, passes: bool = True, **values: object) -> None:
         """A recipient, before the restrictions and, if it passes, behind them."""
@@ -47,7 +48,7 @@ class Desk:
 
     def close(self, connection: int) -> None:
         """Postfix closes a connection."""
-        self._tell(self.sessions.gone(connection, self.now, WALL))
+        self._tell(self.sessions.gone(connection, self.now))
 
     def next_client(self) -> None:
         """The process serves another client."""
@@ -55,7 +56,7 @@ class Desk:
 
     def expire(self) -> None:
         """Look for sessions that fell silent."""
-        self._tell(self.sessions.expire(self.now, WALL))
+        self._tell(self.sessions.expire(self.now))
 
     def _tell(self, outcomes: Iterable[OutcomeLine]) -> None:
         self.told += outcomes
@@ -263,7 +264,19 @@ def test_who_is_heard_of_again_after_silence_begins_anew(desk: Desk) -> None:
     desk.message(instance="another")
     desk.next_client()
 
-    assert desk.told == [line(messages=1, recipients=1)] * 2
+    first = line(messages=1, recipients=1)
+    assert desk.told == [first, replace(first, ended=WALL + SILENCE)]
+
+
+def test_a_session_has_ended_with_its_last_request_however_late_that_is_known(desk: Desk) -> None:
+    desk.rcpt()
+    desk.now += 7
+    desk.message()
+    desk.now += 90
+    desk.close(PRE)
+    desk.close(POST)
+
+    assert [told.ended for told in desk.told] == [WALL + 7]
 
 
 STATES = st.sampled_from(["RCPT", "DATA", "END-OF-MESSAGE", "VRFY", ""])

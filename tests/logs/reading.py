@@ -10,6 +10,8 @@ from frontproxy.wire.outcome_line import OutcomeLine
 SAMPLES = Path(__file__).parent / "samples"
 NOW = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
 """A little after the samples were made."""
+LATER = b"2026-11-22 21:11:00 Start queue run: pid=7"
+"""What ends all sessions that may have ended."""
 HEAD = "Nov 22 20:11:17 mx postfix/smtpd[123]: "
 
 
@@ -21,7 +23,7 @@ def reader(zone: tzinfo = UTC, *, now: float = NOW) -> LogReader:
 def read(lines: Iterable[bytes]) -> list[Seen]:
     """All sessions that these lines tell, those at the end included."""
     log = reader()
-    seen = [seen for line in lines if (seen := log.read(line))]
+    seen = [seen for line in (*lines, LATER) if (seen := log.read(line))]
     return [*seen, *log.flush()]
 
 

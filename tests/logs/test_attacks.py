@@ -190,3 +190,22 @@ def test_an_address_that_a_forwarder_passes_on_does_not_change_why_it_was_refuse
     )
 
     assert (outcome.refused, outcome.relay, outcome.policy, outcome.null_sender) == (1, relay, 0, is_null)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "sender"),
+    [
+        ("b@example.net", "a@b"),
+        ("a; from=<x@example.net", "a@b"),
+        ("a>: policy; from=<x@example.net", "a@b"),
+        ("b@example.net", '"x; from=<"@b'),
+        ("b@example.net", '"> ; from=<> to=<x> proto=SMTP'),
+    ],
+)
+def test_odd_addresses_make_no_relay_attempt_a_lesser_thing(recipient: str, sender: str) -> None:
+    outcome = told(
+        f"NOQUEUE: reject: RCPT from CLIENT: 554 5.7.1 <{recipient}>: Relay access denied; "
+        f'from=<{sender}> to=<"{recipient}"> {_END}'
+    )
+
+    assert (outcome.refused, outcome.relay, outcome.policy, outcome.null_sender) == (1, 1, 0, False)

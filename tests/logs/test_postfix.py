@@ -206,6 +206,54 @@ def test_refused_content_is_joined_by_the_queue_id_if_a_data_failed(
     assert seen.line.content_refused == refused_messages
 
 
+OPENED = "5437A21E209: client=CLIENT"
+BY_ACCESS = "NOQUEUE: discard: RCPT from CLIENT: <a@b>: Sender address odd; from=<a@b> to=<c@d> proto=ESMTP helo=<x>"
+BY_HEADER = (
+    f"5437A21E209: discard: header Subject: hold: it from {CLIENT}; from=<a@b> to=<c@d> proto=ESMTP helo=<x>: odd"
+)
+BY_MILTER = (
+    "5437A21E209: milter-discard: END-OF-MESSAGE from unknown[192.0.2.1]: milter triggers DISCARD action; from=<>"
+)
+TWO = " ehlo=1 mail=2 rcpt=2 data=2 quit=1 commands=8"
+
+
+@pytest.mark.parametrize("verb", ["discard", "hold"])
+@pytest.mark.parametrize(
+    ("texts", "from_cleanup", "summary", "messages"),
+    [
+        ([BY_ACCESS, OPENED], "", GOOD, 0),
+        ([OPENED, BY_ACCESS.replace("NOQUEUE", "5437A21E209")], "", GOOD, 0),
+        ([BY_ACCESS.replace("discard:", "milter-discard:"), OPENED], "", GOOD, 0),
+        ([OPENED], BY_HEADER, GOOD, 0),
+        ([OPENED], BY_HEADER.replace("header", "body"), GOOD, 0),
+        ([OPENED], BY_MILTER, GOOD, 0),
+        ([OPENED], BY_MILTER.replace("209", "208"), GOOD, 1),
+        ([BY_ACCESS, OPENED, OPENED.replace("209", "208")], "", TWO, 1),
+        ([OPENED, OPENED.replace("209", "208")], BY_HEADER, TWO, 1),
+        ([OPENED, OPENED.replace("209", "208")], BY_HEADER, TWO.replace("data=2", "data=1/2"), 0),
+    ],
+)
+def test_what_is_thrown_away_or_held_is_neither_good_nor_bad(
+    texts: list[str], from_cleanup: str, summary: str, messages: int, verb: str
+) -> None:
+    *first, last = session(*[text.replace("discard:", f"{verb}:") for text in texts], summary=summary)
+    content = [f"{CLEANUP}{from_cleanup}".replace("discard:", f"{verb}:").encode()] if from_cleanup else []
+
+    (seen,) = read([*first, *content, *content, last])
+
+    assert (seen.line.messages, seen.line.refused, seen.line.policy, seen.line.content_refused) == (messages, 0, 0, 0)
+
+
+def test_a_session_does_not_wait_for_chunks_that_were_thrown_away() -> None:
+    log = reader()
+    *first, last = session(OPENED, summary=CHUNKS)
+
+    seen = [log.read(line) for line in (*first, f"{CLEANUP}{BY_HEADER}".encode(), last)]
+
+    assert seen[-1] is not None
+    assert seen[-1].line.messages == 0
+
+
 def test_a_milter_that_refuses_a_recipient_is_policy() -> None:
     text = "NOQUEUE: milter-reject: RCPT from CLIENT: 550 5.1.1 no; from=<a@b> to=<c@d> proto=ESMTP"
 

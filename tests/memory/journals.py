@@ -13,6 +13,7 @@ from frontproxy.core.outcome import Weight
 from frontproxy.core.seen import Seen
 from frontproxy.core.session import Session
 from frontproxy.core.verdict import Reason, Route, Verdict
+from frontproxy.memory.journal import Journal
 from frontproxy.wire.outcome_line import OutcomeLine
 
 WALL = 1.7e9
@@ -54,3 +55,10 @@ def lesson(number: int = 1, *, t: float = WALL, domain: str = "") -> Lesson:
     """What a good session of the number-th client has taught."""
     packed = number.to_bytes(4, "big")
     return Lesson(t, Keys(packed, packed[:3], 64500), domain, 1.0, 0.0, 0.25, 1.0)
+
+
+async def taken(journal: Journal, since: float, until: float, count: int = 9) -> list[Lesson]:
+    """The last lessons of that time, which leave the journal."""
+    kept = await journal.last_lessons(since, until, count)
+    await journal.drop_lessons([one.id for one in kept])
+    return [one.lesson for one in kept if one.lesson]

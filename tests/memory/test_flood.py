@@ -75,7 +75,7 @@ async def upkeep(history: HistoryFile) -> None:
     await history.flush()
 
 
-@pytest.mark.parametrize(("good", "bad"), [(0.0, 1.0), (2.0, 0.0), (0.0, 2.0)])
+@pytest.mark.parametrize(("good", "bad"), [(0.0, 1.0), (2.0, 0.0), (0.0, 4.0), (0.0, 30.0)])
 async def test_friends_stay_and_the_file_keeps_its_size(history: HistoryFile, good: float, bad: float) -> None:
     befriend(history)
     newcomers = strangers()
@@ -90,15 +90,16 @@ async def test_friends_stay_and_the_file_keeps_its_size(history: HistoryFile, go
     assert on_disk
 
 
+@pytest.mark.parametrize(("good", "bad"), [(2.0, 0.0), (0.0, 30.0)])
 async def test_memory_is_bounded_while_the_disk_takes_nothing(
-    history: HistoryFile, monkeypatch: pytest.MonkeyPatch
+    history: HistoryFile, monkeypatch: pytest.MonkeyPatch, good: float, bad: float
 ) -> None:
     monkeypatch.setattr(history, "_write", no_room)
     monkeypatch.setattr(history._troubles, "_log", lambda *_event, **_values: None)
     befriend(history)
     newcomers = strangers()
     for _session in range(FLOOD):
-        session(history, next(newcomers), 2, 0, NOW)
+        session(history, next(newcomers), good, bad, NOW)
     await history.flush()
 
     assert history.status()["unwritten"] <= 600  # type: ignore[operator]  # a value for `status`

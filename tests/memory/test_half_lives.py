@@ -1,10 +1,12 @@
 """Other half-lives: evidence counts the same at that moment, and fades by the new ones from then on."""
 
 import resource
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,17 +194,57 @@ async def test_a_file_that_cannot_be_converted_is_as_it_was_and_that_is_told(tmp
     with closing(history_at(path, OLD, logged)) as history:
         session(history, 1, good=1, now=NOW - DAY)
         await history.flush()
+        before = worth(history, OLD)
         with full_disk():
             await history.convert(NEW)
         assert history._table
         assert history._table.half_lives() == HalfLives.of(OLD)
         [trouble] = history.current_troubles()
         assert trouble.startswith("history cannot be converted to other half-lives (")
-        assert history.forgetting == NEW
+        assert history.forgetting == replace(OLD, evidence_cap=NEW.evidence_cap, network_limit=NEW.network_limit)
+        assert worth(history, history.forgetting) == before
         await history.convert(OLD)
+        assert history.current_troubles() == []
+
+
+async def test_a_conversion_that_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontproxy.memory.sqlite._CONVERSION_RETRY", 0.0)
+    with closing(history_at(tmp_path / "history.sqlite3", OLD)) as history:
+        live_a_while(history, range(-40, -5, 5))
+        await history.flush()
+        before = worth(history, OLD)
+        with full_disk():
+            await history.convert(NEW)
+        assert history._upkeep
+        await history._look_after(history._upkeep)
+
+        assert history.forgetting == NEW
+        assert worth(history, NEW) == pytest.approx(before, abs=1e-3)
+        assert history.current_troubles() == []
+
+
+async def test_a_start_that_cannot_convert_goes_on_by_the_old_half_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "history.sqlite3"
+    with closing(history_at(path, OLD)) as history:
+        live_a_while(history, range(-40, -5, 5))
+        await history.flush()
+        before = worth(history, OLD)
+    with monkeypatch.context() as trouble:
+        trouble.setattr(Table, "_convert", find_no_room)
+        history = history_at(path, NEW)
+    with closing(history):
+        assert HalfLives.of(history.forgetting) == HalfLives.of(OLD)
+        assert "(no room) and fades by the old ones" in history.current_troubles()[0]
+        assert worth(history, history.forgetting) == pytest.approx(before, abs=1e-3)
         await history.convert(NEW)
         assert history.current_troubles() == []
-        assert history._table.half_lives() == HalfLives.of(NEW)
+        assert worth(history, NEW) == pytest.approx(before, abs=1e-3)
+
+
+def find_no_room(*_anything: object) -> None:
+    raise sqlite3.OperationalError("no room")
 
 
 async def test_without_a_file_what_is_in_memory_is_converted(tmp_path: Path) -> None:

@@ -1,18 +1,21 @@
 """The journal: what it keeps of sessions and lessons, and that nothing that befalls its file befalls the mail."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trio
 
 from frontproxy.core.level import Forgetting
 from frontproxy.memory import journal_waiting
 from frontproxy.memory.journal import HOLD, NOTHING_KEPT, Journal
 from frontproxy.memory.journal_rows import End, Entry, entry_from
-from frontproxy.memory.journal_table import LESSONS_KEPT, journal_path, read_sessions, summary
-from tests.memory.journals import BAD, GOOD, NOTHING, WALL, lesson, line, session
+from frontproxy.memory.journal_table import LESSONS_KEPT, JournalTable, journal_path, read_sessions, summary
+from frontproxy.memory.journal_tallies import Tally
+from tests.memory.journals import BAD, GOOD, NOTHING, WALL, lesson, line, session, taken
 
 
 class Kept:
@@ -22,10 +25,12 @@ class Kept:
         self.path = folder / "history.journal.sqlite3"
         self.now = WALL
         self.logged: list[dict[str, object]] = []
+        self.askers: set[int] = set()
+        """Threads that have asked the clock, or used the log."""
         self.journal = self.open()
 
     def open(self) -> Journal:
-        return Journal.open(self.path, log=self._log, clock=lambda: self.now)
+        return Journal.open(self.path, log=self._log, clock=self._clock)
 
     def reopen(self) -> None:
         self.journal.close()
@@ -35,7 +40,12 @@ class Kept:
         return [entry_from(row) for rows in read_sessions(self.path) for row in rows]
 
     def _log(self, _event: str, /, **values: object) -> None:
+        self.askers.add(threading.get_ident())
         self.logged.append(values)
+
+    def _clock(self) -> float:
+        self.askers.add(threading.get_ident())
+        return self.now
 
 
 @pytest.fixture
@@ -124,11 +134,11 @@ async def test_lessons_are_taken_once_the_newest_first(kept: Kept) -> None:
         kept.journal.learned(one)
     await kept.journal.flush()
 
-    assert await kept.journal.take_lessons(WALL + 1, WALL + 4, 2) == [lessons[3], lessons[2]]
-    assert await kept.journal.take_lessons(WALL + 1, WALL + 4, 9) == [lessons[1]]
-    assert await kept.journal.take_lessons(WALL + 1, WALL + 4, 9) == []
+    assert await taken(kept.journal, WALL + 1, WALL + 4, 2) == [lessons[3], lessons[2]]
+    assert await taken(kept.journal, WALL + 1, WALL + 4, 9) == [lessons[1]]
+    assert await taken(kept.journal, WALL + 1, WALL + 4, 9) == []
     kept.reopen()
-    assert await kept.journal.take_lessons(0, WALL + 100, 9) == [lessons[4], lessons[0]]
+    assert await taken(kept.journal, 0, WALL + 100, 9) == [lessons[4], lessons[0]]
 
 
 async def test_lessons_of_long_ago_are_not_kept(kept: Kept) -> None:
@@ -136,8 +146,46 @@ async def test_lessons_of_long_ago_are_not_kept(kept: Kept) -> None:
     kept.journal.learned(lesson(t=WALL - LESSONS_KEPT - 1))
     await kept.journal.flush()
 
-    assert await kept.journal.take_lessons(0, WALL, 9) == []
+    assert await taken(kept.journal, 0, WALL, 9) == []
     assert kept.journal.lessons_since == WALL
+
+    kept.journal.learned(lesson(t=WALL - LESSONS_KEPT - 1))
+    kept.journal.learned(lesson(t=WALL - LESSONS_KEPT + 1))
+    await kept.journal.flush()  # too soon after the last look for what is too old
+    assert len(await taken(kept.journal, 0, WALL, 9)) == 1
+
+
+async def test_when_it_ends_sessions_are_kept_whose_outcome_nobody_has_told(kept: Kept) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept.journal.run)
+        kept.journal.given(session(), "hostile")
+        kept.journal.learned(lesson())
+        nursery.cancel_scope.cancel()
+
+    assert [entry.end.kind for entry in kept.entries()] == ["unknown"]
+    assert len(await taken(kept.journal, 0, WALL + 1, 9)) == 1
+
+
+async def test_only_the_event_loop_asks_the_clock_and_writes_into_the_log(kept: Kept) -> None:
+    """Neither is made for threads."""
+    kept.journal.refused(session())
+    await kept.journal.flush()
+    kept.journal.close()
+    kept.path.write_bytes(b"no database" * 100)
+    await kept.journal.flush()
+
+    assert [logged["state"] for logged in kept.logged] == ["trouble"]
+    assert kept.askers == {threading.get_ident()}
+
+
+async def test_a_session_that_others_let_in_is_counted_and_kept_with_its_outcome(kept: Kept) -> None:
+    kept.journal.foreign(session(known=True, score=9).verdict, line(messages=2), GOOD, WALL)
+    kept.journal.foreign(session().verdict._replace(seen=None), line(), GOOD, WALL)
+    await kept.journal.flush()
+
+    (entry,) = kept.entries()
+    assert (entry.pool, entry.route, entry.end) == ("", "nice", End("quit", 1.0, 0.0, 2))
+    assert kept.journal.tallies.total(0) == Tally(sessions=1, known=1, handed=1, told=1, good=1, friends=1)
 
 
 async def test_a_lesson_takes_about_fifty_bytes(kept: Kept) -> None:
@@ -209,6 +257,21 @@ async def test_a_damaged_journal_is_set_aside_and_begun_anew(kept: Kept, content
     assert kept.journal.troubles() == []
 
 
+async def test_a_journal_that_was_removed_begins_anew_and_says_so(kept: Kept) -> None:
+    kept.journal.learned(lesson(1))
+    await kept.journal.flush()
+    for file in kept.path.parent.iterdir():
+        file.unlink()
+    kept.now = WALL + 60
+    kept.journal.learned(lesson(2, t=WALL + 61))
+    await kept.journal.flush()
+
+    assert "was removed" in str(kept.logged[0]["text"])
+    assert kept.journal.lessons_since == WALL + 60
+    kept.reopen()
+    assert [one.t for one in await taken(kept.journal, 0, WALL + 99)] == [WALL + 61]
+
+
 async def test_a_newer_journal_is_set_aside(kept: Kept) -> None:
     kept.journal.close()
     with closing(sqlite3.connect(kept.path)) as connection:
@@ -231,13 +294,15 @@ async def test_a_disk_that_takes_nothing_costs_no_mail_and_is_told_once(kept: Ke
     assert len(kept.logged) == 1
     assert kept.journal.troubles()
     with pytest.raises(RuntimeError):
-        await kept.journal.take_lessons(0, WALL + 1, 9)
+        await taken(kept.journal, 0, WALL + 1, 9)
 
     kept.path.rmdir()
     await kept.journal.flush()
 
     assert len(kept.entries()) == 3
-    assert len(await kept.journal.take_lessons(0, WALL + 1, 9)) == 3
+    assert len(await taken(kept.journal, 0, WALL + 1, 9)) == 3
+    with closing(JournalTable(kept.path)) as table:
+        assert [tally.sessions for tally in table.tallies().values()] == [3]
     assert kept.logged[-1]["state"] == "recovered"
     assert kept.journal.troubles() == []
 
@@ -262,4 +327,4 @@ async def test_where_nothing_is_kept_nothing_grows() -> None:
 
     assert NOTHING_KEPT.tallies.total(0).sessions == 0
     with pytest.raises(RuntimeError):
-        await NOTHING_KEPT.take_lessons(0, WALL, 9)
+        await taken(NOTHING_KEPT, 0, WALL, 9)

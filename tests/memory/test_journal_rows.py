@@ -21,7 +21,7 @@ from tests.memory.journals import lesson, session
 def test_a_session_survives_with_all_that_is_kept_of_it() -> None:
     given = session("2001:db8::1", known=True, score=7.25)
     given.verdict = given.verdict._replace(stress=("nice", "hostile"), pinned="2001:db8::/32")
-    entry = entry_of(given, "hostile", 3)
+    entry = entry_of(given.verdict, "hostile", 3)
     assert entry
     entry = entry._replace(end=End("lost", 0.5, 1.5, 2))
 
@@ -29,32 +29,35 @@ def test_a_session_survives_with_all_that_is_kept_of_it() -> None:
 
     assert found._replace(seen=entry.seen) == entry
     assert found.seen.packed == given.packed
-    assert (found.route, found.pool, found.pinned) == ("nice", "hostile", True)
+    assert (found.route, found.would, found.pool, found.pinned) == ("nice", "", "hostile", True)
 
 
-def test_in_observe_mode_the_route_is_that_of_the_rules() -> None:
+def test_in_observe_mode_it_is_kept_where_the_rules_would_have_sent_it() -> None:
     given = session()
     given.verdict = given.verdict._replace(route=Route(pool="nice"), would=Route(reply="421 4.3.2 Later"))
-    entry = entry_of(given, "nice", 1)
+    entry = entry_of(given.verdict, "nice", 1)
 
     assert entry
-    assert (entry.pool, entry.route) == ("nice", "421 4.3.2 Later")
+    found = entry_from((1, *entry_row(entry)))
+    assert (found.pool, found.route, found.would) == ("nice", "nice", "421 4.3.2 Later")
 
 
 def test_reasons_are_cut_to_size() -> None:
     verdict = session().verdict._replace(reasons=tuple(Reason(f"list:{number}", 1.0, "") for number in range(100)))
+    entry = entry_of(verdict, "nice", 1)
 
-    assert len(reasons_of(verdict)) == REASON_LIMIT
-    assert reasons_of(verdict).startswith("list:0:1.0,list:1:1.0,")
+    assert entry
+    assert entry.reasons == reasons_of(verdict)[:REASON_LIMIT]
+    assert entry.reasons.startswith("list:0:1.0,list:1:1.0,")
 
 
 def _row() -> list[SqlValue]:
-    entry = entry_of(session(), "nice", 1)
+    entry = entry_of(session().verdict, "nice", 1)
     assert entry
     return [1, *entry_row(entry)]
 
 
-@pytest.mark.parametrize(("column", "value"), [(1, "long ago"), (4, None), (4, b"123"), (15, None), (15, b"")])
+@pytest.mark.parametrize(("column", "value"), [(1, "long ago"), (4, None), (4, b"123"), (16, None), (16, b"")])
 def test_a_row_that_has_rotted_is_no_session(column: int, value: SqlValue) -> None:
     row = _row()
     row[column] = value

@@ -21,7 +21,7 @@ def table(tmp_path: Path) -> Iterator[JournalTable]:
 
 
 def rows(count: int, *, known: bool, wall: float = WALL) -> list[Row]:
-    entries = [entry_of(session(known=known, wall=wall), "nice", 1) for _number in range(count)]
+    entries = [entry_of(session(known=known, wall=wall).verdict, "nice", 1) for _number in range(count)]
     return [entry_row(entry) for entry in entries if entry]
 
 
@@ -69,7 +69,7 @@ def test_of_too_many_lessons_the_first_go(table: JournalTable, monkeypatch: pyte
 
     assert table.keep_to_size(WALL + 5) == WALL + 1
     assert table.lessons == 3
-    assert [one.t - WALL for one in table.take_lessons(0, WALL + 9, 9)] == [4, 3, 2]
+    assert [one.t - WALL for _id, one in table.last_lessons(0, WALL + 9, 9) if one] == [4, 3, 2]
     assert table.keep_to_size(WALL + 5) == 0.0
 
 
@@ -77,18 +77,23 @@ def test_a_write_that_fails_leaves_nothing(table: JournalTable) -> None:
     with pytest.raises(sqlite3.Error):
         table.write(Batch(lessons=[lesson_row(lesson())], sessions=[("no", "session")]))
 
-    assert table.take_lessons(0, WALL + 1, 9) == []
+    assert table.last_lessons(0, WALL + 1, 9) == []
 
 
 def test_an_ipv6_lesson_knows_its_network(table: JournalTable) -> None:
     keys = lesson().keys._replace(client=bytes(range(8)), network=bytes(range(6)))
     table.write(Batch(lessons=[lesson_row(lesson()._replace(keys=keys))]))
 
-    (found,) = table.take_lessons(0, WALL + 1, 9)
+    ((_id, found),) = table.last_lessons(0, WALL + 1, 9)
+    assert found
     assert found.keys == keys
 
 
-def test_a_lesson_that_has_rotted_is_left_out(table: JournalTable) -> None:
+def test_a_lesson_that_has_rotted_is_none_and_can_be_dropped(table: JournalTable) -> None:
     table.write(Batch(lessons=[(WALL, "no client", 1, "", 1.0, 0.0, 1.0, 1.0), lesson_row(lesson())]))
 
-    assert len(table.take_lessons(0, WALL + 1, 9)) == 1
+    sound, rotten = table.last_lessons(0, WALL + 1, 9)
+    assert sound.lesson == lesson()
+    assert rotten.lesson is None
+    table.drop_lessons([sound.id, rotten.id])
+    assert table.lessons == 0

@@ -1,5 +1,8 @@
 """One process at a time has a history file open for writing."""
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -62,15 +65,40 @@ def test_a_lock_ends_with_its_process(path: Path) -> None:
     Lock.take(path).release()
 
 
-def test_where_no_lock_can_be_had_history_is_opened_all_the_same(path: Path) -> None:
-    lock_path(path).mkdir()
+def test_where_no_lock_can_be_had_history_is_opened_all_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", have_no_locks)
     with closing(opened(path)) as history:
         assert history.status()["file"] == str(path)
         assert history.current_troubles() == []
 
 
+def have_no_locks(_descriptor: int, _how: int) -> None:
+    raise OSError(errno.ENOLCK, "no locks available")
+
+
+def test_on_a_disk_that_can_only_be_read_nobody_holds_a_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock_path(path).touch()
+    with monkeypatch.context() as read_only:
+        read_only.setattr(os, "open", refuse_to_write)
+        lock = Lock.take(path)
+    lock.release()
+
+
+def refuse_to_write(path: Path, *_how: int) -> int:
+    raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+
+def test_a_lock_that_is_not_for_us_to_open_may_be_held(path: Path) -> None:
+    lock_path(path).mkdir()  # as little to be opened as a file of somebody else
+    with pytest.raises(InUse, match=r"its lock cannot be opened \(.*remove .*\.lock if no other runs"):
+        opened(path)
+
+    assert not path.exists()
+
+
 def test_a_link_in_the_place_of_the_lock_is_not_followed(path: Path) -> None:
     lock_path(path).symlink_to(path.with_name("precious"))
-    opened(path).close()
+    with pytest.raises(InUse):
+        opened(path)
 
     assert not path.with_name("precious").exists()

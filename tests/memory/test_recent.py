@@ -84,6 +84,29 @@ def test_without_a_disk_a_flood_never_washes_friends_away() -> None:
     assert 480 <= len(recent) <= 500
 
 
+def test_without_a_disk_foes_are_worth_less_than_friends() -> None:
+    recent = Recent(read_limit=0, unwritten_limit=500)
+    for number in range(200):
+        recent.put(key(number), worth(1))
+    for number in range(1000, 10_000):
+        recent.put(key(number), Level(1.7e9, 30, 0.0, 30.0))
+
+    assert all(recent.find(key(number)) == worth(1) for number in range(200))
+
+
+def test_after_a_clearing_the_disk_is_asked_again() -> None:
+    recent = Recent(read_limit=9, unwritten_limit=9)
+    recent.keep_read(b"n1", worth(1))
+    recent.put(b"n2", worth(2))
+    recent.take()
+    recent.put(b"n3", worth(3))
+    recent.clear()
+    recent.give_back()
+
+    assert [recent.find(name) for name in (b"n1", b"n2", b"n3")] == [ABSENT] * 3
+    assert recent.dropped == 2
+
+
 def test_of_equals_the_latest_stay() -> None:
     recent = Recent(read_limit=0, unwritten_limit=500)
     for number in range(1000):

@@ -10,6 +10,7 @@ import pytest
 
 from frontproxy.core.history import ClientRecord
 from frontproxy.core.level import Level
+from frontproxy.memory import repair
 from frontproxy.memory.copies import copy_path, write_copy
 from frontproxy.memory.half_lives import HalfLives
 from frontproxy.memory.repair import Opened, open_soundly
@@ -78,7 +79,13 @@ def overwritten(path: Path) -> None:
     path.write_bytes(content)
 
 
-DAMAGES = (no_database, too_short, half_written, overwritten)
+def of_other_columns(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as vandal:
+        vandal.execute("DROP TABLE history")
+        vandal.execute("CREATE TABLE history (other)")
+
+
+DAMAGES = (no_database, too_short, half_written, overwritten, of_other_columns)
 
 
 def test_a_new_file_and_its_folder_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -119,6 +126,79 @@ def test_without_a_good_copy_history_begins_anew(path: Path, damage: Callable[[P
     damaged = opened_at(path, NOW + 1)
     assert rows(damaged) == 0
     assert "; the copy history.sqlite3.copy cannot be used (it does not begin as" in damaged.troubles[0]
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_in_the_place_of_no_history_the_copy_is_restored_and_that_is_told(path: Path, how: str) -> None:
+    write_copy(path, copy_path(path))
+    path.unlink()
+    if how == "empty":
+        path.touch()
+    opened = opened_at(path)
+
+    assert rows(opened) == 1
+    [told] = opened.troubles
+    assert told.startswith(f"history file {path} was missing or empty; restored the copy of 20")
+    assert told.endswith(" UTC (to begin anew, remove both)")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert copy_path(path).exists()
+
+
+def test_in_the_place_of_no_history_a_copy_that_is_no_good_is_told(path: Path) -> None:
+    path.unlink()
+    copy_path(path).touch()
+    opened = opened_at(path)
+
+    assert rows(opened) == 0
+    assert opened.troubles == [
+        f"history file {path} was missing or empty; the copy {copy_path(path).name} cannot be used (there is nothing "
+        "in it), so history begins anew"
+    ]
+
+
+@pytest.mark.parametrize("step", ["check", "sync", "_put_in_place"])
+def test_a_repair_that_is_cut_short_is_done_by_the_next_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    write_copy(path, copy_path(path))
+    overwritten(path)
+    with monkeypatch.context() as killed:
+        killed.setattr(repair, step, cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            opened_at(path)
+    opened = opened_at(path)
+
+    assert rows(opened) == 1
+    assert "restored the copy of 20" in opened.troubles[0]
+    assert not path.with_name(path.name + ".restored").exists()
+
+
+def cut_short(path: Path, *_more: object) -> int:
+    if path.name.endswith(".restored"):
+        raise KeyboardInterrupt
+    return check(path)
+
+
+@pytest.mark.parametrize("damage", [overwritten, Path.unlink])
+def test_without_room_to_restore_nothing_changes_and_the_next_start_restores(
+    path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    write_copy(path, copy_path(path))
+    good = copy_path(path).read_bytes()
+    damage(path)
+    with monkeypatch.context() as full:
+        full.setattr("shutil.copyfile", find_no_room)
+        opened = opened_at(path)
+    assert opened.table is None
+    assert "its copy history.sqlite3.copy could not be restored (no room); history is kept in memory" in str(opened)
+    assert copy_path(path).read_bytes() == good
+    assert not path.with_name(path.name + ".restored").exists()
+
+    assert rows(opened_at(path)) == 1
+
+
+def find_no_room(_source: Path, _target: Path) -> None:
+    raise OSError("no room")
 
 
 def test_a_file_of_a_newer_version_is_left_as_it_is(path: Path) -> None:

@@ -14,6 +14,7 @@ import trio.testing
 
 from frontproxy.core.history import Keys, KnownName, Recalled, learn, recollect
 from frontproxy.core.level import Forgetting
+from frontproxy.memory.lock import Lock
 from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.memory.table import Order
 
@@ -183,7 +184,9 @@ async def test_a_bug_in_writing_costs_what_was_to_be_written_and_is_told_once(
             bug.setattr("frontproxy.memory.table.packed", overflow)
             for number in (1, 2):
                 session(history, keys(number), good=1)
+                history.note_told(number)
                 await history.flush()
+        assert not history.is_told(1)  # so that what it told can be learned again
         [trouble] = history.current_troubles()
         assert history.status()["unwritten"] == 0
         assert history.status()["dropped"] == 6
@@ -213,6 +216,24 @@ async def test_no_bug_in_writing_or_upkeep_ends_the_run(
             nursery.cancel_scope.cancel()
 
     assert len(place.logged) == 1
+
+
+async def test_a_slow_write_does_not_delay_the_next_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    began = []
+
+    async def write_slowly() -> None:
+        began.append(round(trio.current_time() - start, 3))
+        await trio.sleep(0.4)
+
+    with closing(place.open()) as history:
+        monkeypatch.setattr(history, "flush", write_slowly)
+        start = trio.current_time()
+        with trio.move_on_after(1.2):
+            await history._flush_forever()
+
+    assert began == [0.0, 0.5, 1.0]
 
 
 async def test_without_a_thread_history_waits_in_memory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,20 +428,125 @@ async def test_one_pass_of_eviction_serves_several_writes(place: Place, monkeypa
     assert left == [4, 2, 1]
 
 
-async def test_a_table_that_lost_its_rows_is_told_at_opening(place: Place) -> None:
-    place.open().close()
-    with closing(sqlite3.connect(place.path, isolation_level=None)) as vandal:
-        vandal.execute("DROP TABLE history")
-        vandal.execute("CREATE TABLE history (other)")
+async def test_what_could_not_be_read_is_not_learned_upon(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(place.open()) as history:
+        for _session in range(9):
+            session(history, keys(1), good=1)
+        await history.flush()
+    with closing(place.open()) as history:
+        with monkeypatch.context() as trouble:
+            trouble.setattr("frontproxy.memory.table.Table.read_around", fail_to_read)
+            session(history, keys(1), good=1)
+        assert history.status()["unwritten"] == 0
+        session(history, keys(1), good=1)
+        record = history.recall(keys(1)).client
+
+    assert record
+    assert record.own.n == 10
+
+
+def fail_to_read(*_anything: object) -> NoReturn:
+    raise sqlite3.OperationalError("disk I/O error")
+
+
+async def test_what_was_learned_without_the_latest_records_does_not_overwrite_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with closing(place.open()) as history:
         session(history, keys(1), good=1)
         await history.flush()
+    with closing(sqlite3.connect(place.path)) as reader, closing(place.open()) as history:
+        reader.execute("SELECT count(*) FROM history").fetchone()
+        for _session in range(8):
+            session(history, keys(1), good=1)
+        await history.flush()  # into the log, where it stays, as after a crash
+        with monkeypatch.context() as full:
+            full.setattr("frontproxy.memory.connections.SCHEMA", ["CREATE TABLE sqlite_no (x)"])
+            full.setattr(Lock, "take", lambda _path: Lock(None))
+            later = place.open()
+        with closing(later):
+            session(later, keys(1), good=1)
+            record = later.recall(keys(1)).client
+            assert record
+            assert record.own.n == 2
+            await later.flush()
+            record = later.recall(keys(1)).client
+            assert record
+            assert record.own.n == 9
+            assert later.status()["unwritten"] == 0
+            assert later.current_troubles() == []
+            session(later, keys(1), good=1)
+            await later.flush()
+            assert "3 records of history are dropped" in str(place.logged[-2]["text"])
 
-        assert points(history, keys(1)) > 0
-        assert [str(logged["text"]).partition(" (")[0] for logged in place.logged] == [
-            "history cannot be read",
-            "history cannot be written",
-        ]
+
+async def test_a_clock_that_was_a_year_ahead_freezes_nobody(place: Place) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=4, now=NOW + 365 * DAY, heard=KnownName("a.example.com", "example.com", 2 * NOW))
+        session(history, keys(2), good=4, now=NOW + 3000)  # a clock may be a little behind
+        await history.flush()
+    with closing(place.open()) as history:
+        session(history, keys(1), bad=2)
+        recalled = history.recall(keys(1))
+        levels = [recalled.network, recalled.asn, recalled.client and recalled.client.own]
+        assert [level and level.t for level in levels] == [NOW, NOW, NOW]
+        assert recalled.client
+        assert recalled.client.own.bad == 2
+        assert recalled.client.name
+        assert recalled.client.name.until == NOW
+        provider = history.recall(keys(1), heard=KnownName("a.example.com", "example.com", NOW)).provider
+        assert provider
+        assert provider.level.t == NOW
+        assert all(witness.seen <= NOW for witness in provider.witnesses)
+        near = history.recall(keys(2)).client
+        assert near
+        assert near.own.t == NOW + 3000
+
+
+async def test_a_clock_that_begins_in_1970_takes_no_record_back(place: Place) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=4)
+        await history.flush()
+    place.now = 1000.0
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1, now=1000.0)
+        record = history.recall(keys(1)).client
+
+    assert record
+    assert record.own.t == NOW
+
+
+async def test_what_could_not_be_written_before_the_end_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(place.open()) as history:
+        session(history, keys(1), good=1)
+        monkeypatch.setattr("frontproxy.memory.table.Table.write", fail_to_read)
+        with trio.move_on_after(0):
+            await history.run()
+
+    assert place.logged[-1] == {
+        "state": "lost",
+        "text": "3 records of history could not be written before the end, and are lost",
+    }
+
+
+async def test_a_copy_that_is_far_poorer_is_a_trouble_for_a_day(place: Place) -> None:
+    with closing(place.open()) as history:
+        for number in range(9):
+            session(history, keys(number), good=1)
+        await history.flush()
+        assert history._upkeep
+        await history._look_after(history._upkeep)
+        assert history.current_troubles() == []
+        for number in range(9):
+            history.forget(keys(number).client)
+        await history.flush()
+        place.now += 1.1 * DAY
+        await history._look_after(history._upkeep)
+        [trouble] = history.current_troubles()
+        assert "the daily copy of history has 2 rows, and the one before had 11" in trouble
+        place.now += 1.1 * DAY
+        await history._look_after(history._upkeep)
+        assert history.current_troubles() == []
 
 
 async def test_a_file_that_was_removed_under_us_is_a_trouble_until_it_is_back(place: Place) -> None:

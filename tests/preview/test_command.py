@@ -39,7 +39,7 @@ def config(tmp_path: Path) -> Path:
     table = JournalTable(tmp_path / "history.journal.sqlite3")
     rows = []
     for address, end in (("192.0.2.1", End("quit", 1.0, 0.0, 1)), ("198.51.100.1", End("quit", 0.0, 1.0))):
-        entry = entry_of(session(address), "hostile", 100)
+        entry = entry_of(session(address).verdict, "hostile", 100)
         assert entry
         rows.append(entry_row(entry._replace(end=end)))
     table.write(Batch(sessions=rows, facts={"good_half_life": 30 * 86400.0}))
@@ -68,6 +68,26 @@ def test_nothing_changes_under_the_same_rules(config: Path, capsys: pytest.Captu
     assert "nobody would go elsewhere" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("mode", ["enforce", "observe"])
+def test_after_observing_it_says_what_enforcing_would_have_changed(
+    config: Path, capsys: pytest.CaptureFixture[str], mode: str
+) -> None:
+    with closing(sqlite3.connect(config.with_name("history.journal.sqlite3"))) as connection, connection:
+        connection.execute("UPDATE session SET pool = 'nice', route = NULL, would = 'hostile'")
+    rules = '[[route]]\nwhen = "\'probes\' in lists"\nreply = "421 4.3.2 Later"\n[[route]]\nto = "hostile"\n'
+    probes = '[[list]]\nname = "probes"\nkind = "points"\nnetworks = ["198.51.100.0/24"]\npoints = -3\n'
+    config.write_text(f'mode = "{mode}"\n{POOLS}{probes}{rules}')
+
+    assert command.run(config, journal=None, json=False) == 0
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "all of them were in observe mode, and sent to the first pool; here is where the rules would send" in said
+    assert "nice 421 4.3.2 Later 0 100 0" in said
+    assert "nice hostile 100 0 0" in said
+    assert "of 100 good sessions 100.0% were sent to nice; 0.0% would be of 100 bad" in said
+    assert "of 100 bad sessions 100.0% were sent to nice; 0.0% would be, and 100.0% would be turned away" in said
+
+
 def test_scripts_read_the_same_as_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(POOLS + PARTNERS)
 
@@ -79,7 +99,8 @@ def test_scripts_read_the_same_as_json(config: Path, capsys: pytest.CaptureFixtu
     assert told["best_pool"]["after"] == {"good": 100, "bad": 0, "unknown": 0}
     [better] = told["better"]
     assert (better["client"], better["score"], better["score_after"]) == ("192.0.2.1", 0.0, 20.0)
-    assert (told["worse"], told["unreadable"], told["notes"]) == ([], 0, [])
+    assert (told["worse"], told["unreadable"], told["observed"], told["notes"]) == ([], 0, 0, [])
+    assert told["turned_away"] == {"good": 0, "bad": 0, "unknown": 0}
 
 
 def test_what_cannot_be_applied_to_the_past_is_said(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

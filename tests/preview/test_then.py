@@ -46,7 +46,7 @@ def entry(
 ) -> Entry:
     voting = frozenset(answer.zone for answer in hearsay.lists)
     seen = Seen(PACKED, WALL, WALL, recalled, hearsay, voting, crowd, early=False)
-    return Entry(1, route, route, 0.0, pinned, stress, "", seen)
+    return Entry(1, route, route, "", 0.0, pinned, stress, "", seen)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_the_same_configuration_gives_the_same_verdict(house: House, client: str
         house.smtpds[given.pool].take()
         house.outcomes.hear(outcome(given, messages=1))
     given = house.given(client)
-    recorded = entry_of(given.session, given.pool, 1)
+    recorded = entry_of(given.session.verdict, given.pool, 1)
     assert recorded
 
     again = Then(house.proxy.setup).judge(entry_from((1, *entry_row(recorded))))
@@ -126,6 +126,8 @@ def test_a_pin_holds_if_its_pool_is_there(judged: Callable[..., Verdict]) -> Non
 
     assert judged("", entry(stranger, route="nice", pinned=True)).route.pool == "nice"
     assert judged("", entry(stranger, route="gone", pinned=True)).route.pool == "hostile"
+    observed = entry(stranger, route="nice", pinned=True)._replace(would="hostile")
+    assert judged("", observed).route.pool == "hostile"
 
 
 def test_stress_is_as_it_was(judged: Callable[..., Verdict]) -> None:

@@ -96,7 +96,7 @@ def test_a_log_makes_friends_and_foes_and_counts_once_whatever_becomes_of_it(hom
 
     total = answer["total"]
     assert (total["lines"], total["sessions"], total["learned"]) == (600, 150, 150)
-    assert (total["friends"], total["foes"], total["clients"]) == (1, 1, 52)
+    assert (total["friends"], total["bad_names"], total["clients"]) == (1, 1, 52)
     assert Path(answer["copy"]).name == "history.sqlite3.before-learn"
     before = rows(home)
     (home / "mail.log").rename(home / "mail.log.1")
@@ -147,6 +147,19 @@ def test_what_cannot_be_read_is_told_and_the_others_go_on(home: Path) -> None:
     assert (answer["ok"], answer["total"]["learned"] > 1000) == (False, True)
     for told in ("missing: No such file", "cut.gz: it ends in the middle", "noise has no line", ". is a folder"):
         assert told in errors
+
+
+def test_root_learns_a_log_that_only_root_can_read_into_a_history_that_is_anothers(home: Path) -> None:
+    need(root=True)
+    owner = 65534
+    (home / "mail.log").write_text(sessions(0, 30))
+    (home / "mail.log").chmod(0o600)
+    home.chmod(0o755)
+    (home / "var").mkdir(exist_ok=True)
+    os.chown(home / "var", owner, owner)
+
+    assert learn(home, "mail.log")["total"]["learned"] == 30
+    assert {path.stat().st_uid for path in (home / "var").iterdir()} == {owner}
 
 
 def test_what_a_log_says_reaches_a_terminal_escaped(home: Path) -> None:
@@ -215,7 +228,7 @@ def test_a_running_proxy_learns_while_it_serves_and_nothing_twice(build: Callabl
 
     answer = learn(house.folder, "mail.log")
 
-    assert (answer["total"]["learned"], answer["total"]["friends"], answer["total"]["foes"]) == (600, 1, 1)
+    assert (answer["total"]["learned"], answer["total"]["friends"], answer["total"]["bad_names"]) == (600, 1, 1)
     assert house.score(FRIEND) > 5
     assert house.score(FOE) < -5
     house.deliver("127.1.0.1")

@@ -85,7 +85,9 @@ def test_undo_takes_a_lost_recipient_table_back(house: House) -> None:
     assert (found["ok"], found["sessions"], found["clients"]) == (True, 6, 3)
     assert scores(house) == pytest.approx(before, abs=0.01)
     assert house.ask(f"undo --since {moment}")["sessions"] == 0
-    assert "and nothing before" in house.ask("undo --since 1d")["error"]
+    before_the_journal = house.ask("undo --since 1d")
+    assert before_the_journal["sessions"] == 18
+    assert before_the_journal["since"] > datetime.now(UTC).timestamp() - 3600
     house.deliver(FRIENDS[0], "you@example.com")
 
 
@@ -109,7 +111,7 @@ def test_preview_tells_who_would_go_elsewhere(house: House, capsys: pytest.Captu
     assert stern["best_pool"]["after"]["good"] == 0
 
 
-def test_in_observe_mode_the_route_of_the_rules_is_recorded(
+def test_after_observing_preview_tells_what_enforcing_would_have_changed(
     build: Callable[..., House], capsys: pytest.CaptureFixture[str]
 ) -> None:
     house = build(f'mode = "observe"\n{CONFIG}').start()
@@ -117,8 +119,13 @@ def test_in_observe_mode_the_route_of_the_rules_is_recorded(
     wait_for_sessions(house, 10)
 
     assert {entry.pool for entry in recorded(house)} == {"nice"}
-    assert {entry.route for entry in recorded(house)} == {"nice", "hostile"}
-    assert preview(house, CONFIG, capsys)["changes"] == []
+    strangers = [entry for entry in recorded(house) if entry.would == "hostile"]
+    assert 0 < len(strangers) < 10
+    told = preview(house, CONFIG, capsys)
+    assert told["changes"] == [{"from": "nice", "to": "hostile", "good": len(strangers), "bad": 0, "unknown": 0}]
+    assert told["best_pool"]["before"]["good"] == told["observed"] == 10
+    assert told["best_pool"]["after"]["good"] == 10 - len(strangers)
+    assert [client["client"] for client in told["worse"]] == [FRIENDS[0]]
 
 
 def test_kill_9_leaves_a_journal_that_goes_on(build: Callable[..., House]) -> None:

@@ -37,3 +37,21 @@ def test_messages_and_refused_recipients_are_told_with_address_and_port() -> Non
     assert good.service == "postfix/door/smtpd"
     assert began <= good.line.ended <= time.time()
     assert reader.not_understood == 0
+
+
+def test_what_postfix_throws_away_or_holds_is_neither_good_nor_bad() -> None:
+    need(*PROGRAMS, root=True)
+    senders = "inline:{thrown@example.org=DISCARD, held@example.org=HOLD}"
+    main = {"smtpd_client_port_logging": "yes", "smtpd_recipient_restrictions": f"check_sender_access {senders}"}
+    with Postfix(smtpd("door"), main=main) as postfix:
+        for sender in ("thrown", "held", "kept"):
+            smtp_source(postfix.port("door"), "-m", "2", "-d", "-f", f"{sender}@example.org")
+        wait_for(lambda: postfix.log().count(": disconnect from") == 3, "the sessions' ends")
+        seen, reader = seen_in(postfix.log())
+
+    assert [(each.line.messages, each.line.refused, each.line.content_refused) for each in seen] == [
+        (0, 0, 0),
+        (0, 0, 0),
+        (2, 0, 0),
+    ]
+    assert reader.not_understood == 0
