@@ -37,6 +37,7 @@ _OLD: Final = 10.0  # half-lives of good evidence, after which a thousandth is l
 _FUTURE: Final = 3600.0  # seconds that a log may be ahead of us
 _DAY: Final = 86400.0
 _MINUTES_KEPT: Final = 1000
+_SECONDS_KEPT: Final = 256
 _KEY_LIMIT: Final = 2**63
 _NEVER: Final = frozenset({"own", "relay", "probe"})
 """Kinds of list whose clients are never learned."""
@@ -85,14 +86,20 @@ class PastSides:
     journal: Journal = NOTHING_KEPT
     rations: Rations = field(default_factory=Rations)
     is_live: Callable[[int], bool] = field(init=False)
-    """Whether sessions of a minute (`memory.told.minute_key`) were learned live; asked of the history once a minute."""
+    """Whether sessions that ended in a second were learned live; the history is asked once for each minute."""
 
     def __post_init__(self) -> None:
-        self.is_live = lru_cache(_MINUTES_KEPT)(self.memory.is_told)
+        is_told = lru_cache(_MINUTES_KEPT)(self.memory.is_told)
+        self.is_live = lru_cache(_SECONDS_KEPT)(lambda second: any(map(is_told, minutes_around(second))))
 
 
-def learn_past(sides: PastSides, line: OutcomeLine, key: int, name: KnownName | None, *, now: float) -> Fate:
-    """Learn an old session unless there is a reason not to; `now` is in seconds since 1970. Raises AddressError."""
+def learn_past(
+    sides: PastSides, line: OutcomeLine, key: int, name: KnownName | None, *, now: float, told: set[int] | None = None
+) -> Fate:
+    """Learn an old session unless there is a reason not to; `now` is in seconds since 1970. Raises AddressError.
+
+    `told` are those keys that were learned before, of this session and others at hand; None if nobody has looked.
+    """
     memory = sides.memory
     if (fate := _out_of_time(sides, line.ended, now)) is not None:
         return fate
@@ -103,9 +110,11 @@ def learn_past(sides: PastSides, line: OutcomeLine, key: int, name: KnownName | 
     weight = weigh(line, forwarder="forwarder" in kinds)
     if not (weight.good or weight.bad or weight.taken_back):
         return "nothing"
-    if memory.is_told(key):
+    told = memory.told_among((key,)) if told is None else told
+    if key in told:
         return "told"
-    wall, known = min(line.ended, now), _recall(memory, packed)
+    told.add(key)
+    wall, known = min(line.ended, now), memory.recall(_keys(sides, packed)).client
     is_late = known is not None and wall < known.own.t
     if is_late:
         weight = replace(weight, good=sides.rations.take(address.client_of(packed), wall, weight.good))
@@ -122,12 +131,13 @@ def _out_of_time(sides: PastSides, ended: float, now: float) -> Fate | None:
         return "old"
     if ended < sides.memory.told_since:
         return "early"
-    return "live" if any(map(sides.is_live, minutes_around(ended))) else None
+    return "live" if sides.is_live(int(ended)) else None
 
 
 def learn_batch(sides: PastSides, batch: Sequence[PastSession], *, now: float) -> Learned:
     """Learn sessions in their order."""
-    fates = [learn_past(sides, line, key, name, now=now) for line, key, name in batch]
+    told = sides.memory.told_among([key for _line, key, _name in batch])
+    fates = [learn_past(sides, line, key, name, now=now, told=told) for line, key, name in batch]
     return Learned(fates, {line.client: _standing(sides, line.client, now) for line, _key, _name in batch})
 
 
@@ -136,12 +146,14 @@ def _unless_outdated(known: ClientRecord | None, name: KnownName | None) -> Know
     return None if name and known and known.name and known.name.until > name.until else name
 
 
-def _recall(memory: HistoryFile, packed: bytes) -> ClientRecord | None:
-    return memory.recall(Keys(address.client_of(packed), address.network_of(packed), 0)).client
+def _keys(sides: PastSides, packed: bytes) -> Keys:
+    """All that `teach` will ask for, so that the disk is asked once."""
+    asn = sides.setup.geo.find(address.unpack(packed)).asn
+    return Keys(address.client_of(packed), address.network_of(packed), asn)
 
 
 def _standing(sides: PastSides, client_address: str, now: float) -> Standing:
-    client = _recall(sides.memory, address.pack(client_address))
+    client = sides.memory.record_of(address.client_of(address.pack(client_address)))
     points = history.own_points(client, now=now, forgetting=sides.setup.forgetting) if client else 0.0
     settled = sides.setup.config.listen.settled
     if points >= settled:

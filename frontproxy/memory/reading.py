@@ -53,13 +53,13 @@ class Reading:
             return cast("Sequence[Record | None]", records)
         return self._read_around(keys, records)
 
-    def is_told(self, key: int) -> bool:
-        """Whether the disk has this key of `told`; also if it cannot tell."""
+    def told_among(self, keys: Sequence[int]) -> set[int]:
+        """Those of these keys of `told` that the disk has; all of them if it cannot tell."""
         try:
-            return self.table.is_told(key) if self.table else False
+            return self.table.told_among(keys) if self.table else set()
         except sqlite3.Error as error:
             self.note_error(error)
-            return True
+            return set(keys)
 
     def note_error(self, error: sqlite3.Error) -> None:
         """A read has failed."""

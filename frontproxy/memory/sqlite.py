@@ -13,7 +13,7 @@ the write-ahead log from being reused, so that it grows meanwhile.
 
 import sqlite3
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -131,6 +131,10 @@ class HistoryFile:
         provider = self._reading.one(provider_key(keys.asn, name.domain)) if name and name.domain else None
         return Recalled(keys, name, client, network, cast("ProviderRecord | None", provider), asn)
 
+    def record_of(self, client: bytes) -> ClientRecord | None:
+        """What is known about a client alone."""
+        return cast("ClientRecord | None", self._reading.one(CLIENT + client))
+
     def remember(self, learned: Recalled) -> None:
         """Take what `core.history.learn` made of what was just recalled; the next flush writes it.
 
@@ -159,7 +163,13 @@ class HistoryFile:
 
     def is_told(self, key: int) -> bool:
         """Whether the session with this key (see `told.told_key`) was learned; also if the file cannot tell."""
-        return key in self._told or self._reading.is_told(key)
+        return bool(self.told_among((key,)))
+
+    def told_among(self, keys: Sequence[int]) -> set[int]:
+        """Those of a few keys whose sessions were learned; all of them if the file cannot tell."""
+        unwritten = set(filter(self._told.__contains__, keys))
+        asked = [key for key in keys if key not in unwritten]
+        return unwritten | self._reading.told_among(asked) if asked else unwritten
 
     def note_told(self, key: int) -> None:
         """The session with this key was learned; the next flush writes it, together with what it taught."""

@@ -46,7 +46,7 @@ _INSERT = "INSERT OR IGNORE INTO history VALUES (?, ?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM history WHERE key = ?"
 _EVICT = "DELETE FROM history WHERE key = ? AND t = ?"
 _COUNT = "SELECT count(*) FROM history WHERE key >= ? AND key < ?"
-_IS_TOLD = "SELECT 1 FROM told WHERE key = ?"
+_TOLD = "SELECT key FROM told WHERE key IN "
 _NOTE_TOLD = "INSERT OR IGNORE INTO told VALUES (?)"
 _FORGET_TOLD = "DELETE FROM told WHERE key IN (SELECT key FROM told WHERE key < ? ORDER BY key LIMIT ?)"
 _NEXT = "SELECT key, t, n, good, bad, more, provider FROM history WHERE key > ? ORDER BY key LIMIT 500"
@@ -123,9 +123,10 @@ class Table:
         """The rows of these keys and that of the client's provider, in one query; a key that is None has none."""
         return {row[0]: row for row in self._reader.execute(_READ_AROUND, (client, network, asn)).fetchall()}
 
-    def is_told(self, key: int) -> bool:
-        """Whether a session with this key was learned, see `told`."""
-        return self._reader.execute(_IS_TOLD, (key,)).fetchone() is not None
+    def told_among(self, keys: Sequence[int]) -> set[int]:
+        """Those of a few keys whose sessions were learned, see `told`."""
+        marks = ",".join("?" * len(keys))
+        return {key for (key,) in self._reader.execute(f"{_TOLD}({marks})", keys)}  # marks are ours, keys are bound
 
     def told_since(self) -> float:
         """The setting of that name."""

@@ -25,6 +25,7 @@ BENCHES: Mapping[str, Sequence[str]] = {
     "strangers": ("--strangers", "4500"),
     "flood": ("--strangers", "300", "--seconds", "10"),
     "flood_lists": ("--seconds", "10", "--only", "always"),
+    "learn_log": ("--lines", "100000", "--rounds", "1"),
     "simulate": ("--seeds", "1", "--scale", "0.05"),
 }
 """In this order; with what a quick run of each is asked for."""
