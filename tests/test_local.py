@@ -82,7 +82,7 @@ def test_an_unknown_group_is_told_and_nothing_is_leaked(tmp_path: Path) -> None:
         bind_local(tmp_path / "door", mode=0o660, group="no such group")
 
     assert os.umask(umask) == 0o022
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_a_socket_that_nobody_listens_at_is_replaced(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_socket_that_somebody_listens_at_is_left_alone(tmp_path: Path) -> None
         with pytest.raises(InUseError, match="another program listens there"):
             bind_local(tmp_path / "door", mode=0o660)
 
-        assert open_descriptors() == before
+        assert open_descriptors() <= before
         door.accept()[0].close()  # the probe
 
 

@@ -164,7 +164,7 @@ async def test_a_program_that_is_not_wanted_any_more_ends_and_leaves_no_socket(t
         await trio.testing.wait_all_tasks_blocked()
 
         assert asking.link.fileno() == -1
-        assert open_descriptors() == before
+        assert open_descriptors() <= before
 
 
 async def test_what_was_asked_while_the_program_is_dead_waits_for_the_next_one(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ async def test_what_was_prepared_in_vain_leaves_no_socket(tmp_path: Path) -> Non
         house.lookups.reject(house.lookups.prepare(house.wanting(Dns(generic=("example.net",)))))
         house.lookups.reject(house.lookups.prepare(house.wanting(Dns())))
 
-        assert open_descriptors() == before
+        assert open_descriptors() <= before
         assert await house.name_of() == name
 
 

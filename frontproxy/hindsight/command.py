@@ -61,7 +61,7 @@ def run(config: Path, logs: Sequence[str], *, json: bool, dry_run: bool) -> int:
     answer = shown.answer_of(this.tally, dry_run=dry_run, copy=this.copy, why=this.why)
     if json:
         sys.stdout.write(json_text.dumps(answer) + "\n")
-    else:
+    elif answer["total"]["lines"]:
         shown.show(answer)
     return this.code
 

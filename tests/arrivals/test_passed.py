@@ -49,7 +49,7 @@ def postscreen() -> Iterator[Postscreen]:
     built = Postscreen()
     yield built
     built.close()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def refusal(passed: Passed) -> tuple[str, str]:
@@ -122,7 +122,7 @@ def test_a_hundred_descriptors_take_no_place_here(postscreen: Postscreen) -> Non
     postscreen.send(LIST, *[postscreen.served.fileno()] * 100)
 
     assert refusal(postscreen.passed)[0] == "broken"
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_a_second_message_with_a_descriptor_is_one_too_many(postscreen: Postscreen) -> None:

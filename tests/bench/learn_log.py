@@ -77,7 +77,7 @@ def _session(chance: random.Random, number: int) -> Iterator[str]:
     smtpd = f"postfix/smtpd[{1000 + number % 50}]:"
     yield f"{smtpd} connect from {who}"
     if client % 4:
-        queue = f"{number:X}A9"
+        queue = f"{number:07X}A9"
         yield f"{smtpd} {queue}: client={who}"
         yield f"postfix/cleanup[77]: {queue}: message-id=<{number}@example.com>"
         yield f"postfix/qmgr[78]: {queue}: from=<a@example.com>, size=2345, nrcpt=1 (queue active)"

@@ -103,7 +103,7 @@ def test_a_full_backlog_is_saturation_and_not_death(tmp_path: Path, visitors: Vi
     ):
         hand_over(session.socket, smtpd.path, b"\0")
 
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
     assert session.socket.fileno() >= 0, "the client is still ours"
 
 
@@ -165,7 +165,7 @@ def test_a_backend_that_nobody_serves_is_unreachable(
 
     with pytest.raises(Unreachable, match=f"{path}: {why}"):
         hand_over(session.socket, str(path), b"\0")
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_a_backend_that_we_may_not_connect_to_is_unreachable(tmp_path: Path, visitors: Visitors) -> None:

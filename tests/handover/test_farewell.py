@@ -164,7 +164,7 @@ def test_so_many_linger_and_no_more(farewell: Farewell) -> None:
 
     assert len(farewell) == LINGERING_LIMIT
     farewell.tick(0.1)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_no_descriptor_is_leaked() -> None:
@@ -176,4 +176,4 @@ def test_no_descriptor_is_leaked() -> None:
         theirs.close()
     farewell.close()
 
-    assert open_descriptors() == before
+    assert open_descriptors() <= before

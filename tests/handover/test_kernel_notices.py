@@ -216,7 +216,7 @@ def test_a_roll_call_needs_no_privilege_and_no_descriptor_is_left(kernel: Kernel
     with as_nobody():
         assert kernel.held_on({server.getsockname()[1]}) == [name_of(server)]
 
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_a_roll_call_that_cannot_be_made_finds_nobody(
@@ -411,11 +411,11 @@ def test_a_kernel_without_notices_is_found_out(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(NoNotices, match="the kernel sends no notices of sockets that end"):
         KernelNotices.open()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_no_descriptor_is_leaked() -> None:
     before = open_descriptors()
     KernelNotices.open().close()
 
-    assert open_descriptors() == before
+    assert open_descriptors() <= before

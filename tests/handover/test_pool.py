@@ -293,4 +293,4 @@ def test_no_descriptor_is_leaked(tmp_path: Path, ways: Ways) -> None:
         pool.sweep_taken(1000.0)
         pool.connections.close_all()
 
-    assert open_descriptors() == before
+    assert open_descriptors() <= before

@@ -129,7 +129,7 @@ def test_a_server_that_nobody_serves_is_unreachable_at_once(relaying: Relaying) 
     with pytest.raises(Unreachable, match=f"127.0.0.1:{relaying.target[1]}: Connection refused"):
         relaying.relay.open(ours, relaying.target, HEADER, "s")
 
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
     assert len(relaying.relay) == 0
     client.send(b"still here")
     assert ours.recv(100) == b"still here"

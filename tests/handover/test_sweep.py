@@ -144,4 +144,4 @@ def test_no_descriptor_is_leaked() -> None:
         theirs.close()
     sweep.close_all()
 
-    assert open_descriptors() == before
+    assert open_descriptors() <= before

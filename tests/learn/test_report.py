@@ -243,5 +243,5 @@ async def test_no_descriptor_is_leaked(tmp_path: Path) -> None:
         await desk.until(lambda: len(desk.told) == 10 and desk.report.heard.bad_lines == 10)
         await trio.testing.wait_all_tasks_blocked()
 
-        assert open_descriptors() == before
+        assert open_descriptors() <= before
         assert desk.report.heard.connected == 0
