@@ -33,7 +33,7 @@ class AdminClient:
         self._stream.flush()
         line = self._stream.readline()
         if not line:
-            raise ClosedWithoutAnswer
+            raise ClosedWithoutAnswer("it hung up")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

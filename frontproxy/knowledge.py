@@ -11,6 +11,7 @@ from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay
 from frontproxy.core.history import Lesson
 from frontproxy.core.named import reason_of
 from frontproxy.core.outcome import Weight
+from frontproxy.core.recollection import recollect
 from frontproxy.core.seen import Seen
 from frontproxy.core.verdict import Reason
 from frontproxy.lookup.desk import Desk
@@ -79,7 +80,7 @@ def gather(sides: Sources, packed: bytes, text: str, wall: float, *, now: float,
     keys = history.Keys(client, address.network_of(packed), place.asn)
     heard = _name_in(hearsay, now, wall)
     recalled = sides.memory.recall(keys, heard=heard, now=wall)
-    recollection = history.recollect(recalled, now=wall, forgetting=setup.forgetting)
+    recollection = recollect(recalled, now=wall, forgetting=setup.forgetting)
     crowd = sides.census.of(client, now)
     reasons = recollection.reasons
     vouched = recollection.own

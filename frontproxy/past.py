@@ -13,13 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from frontproxy.core import address, history
+from frontproxy.core import address
 from frontproxy.core.address import AddressError
 from frontproxy.core.census import Census
 from frontproxy.core.history import ClientRecord, Keys, KnownName
 from frontproxy.core.names import host_name
 from frontproxy.core.outcome import weigh
 from frontproxy.core.rations import Rations
+from frontproxy.core.recollection import own_points
 from frontproxy.knowledge import teach
 from frontproxy.lookup.desk import Desk
 from frontproxy.memory.copies import write_copy
@@ -154,7 +155,7 @@ def _keys(sides: PastSides, packed: bytes) -> Keys:
 
 def _standing(sides: PastSides, client_address: str, now: float) -> Standing:
     client = sides.memory.record_of(address.client_of(address.pack(client_address)))
-    points = history.own_points(client, now=now, forgetting=sides.setup.forgetting) if client else 0.0
+    points = own_points(client, now=now, forgetting=sides.setup.forgetting) if client else 0.0
     settled = sides.setup.config.listen.settled
     if points >= settled:
         return "friend"

@@ -7,6 +7,7 @@ import trio
 from frontproxy.control.words import Answer, Controls, Refused, no_words, one_word, packed_address
 from frontproxy.core import address, history, level, scoring
 from frontproxy.core.explained import hearsay_answer
+from frontproxy.core.recollection import own_points
 from frontproxy.proxy import Proxy
 
 CLIENTS_SHOWN = 10
@@ -58,7 +59,7 @@ async def clients(controls: Controls, arguments: list[str]) -> Answer:
         rows = []
         for client, record in await controls.proxy.memory.rank(order, CLIENTS_SHOWN):
             own = level.aged(record.own, now, forgetting)
-            points = history.own_points(record, now=now, forgetting=forgetting)
+            points = own_points(record, now=now, forgetting=forgetting)
             if points * _SIGNS[order] < 0:
                 continue
             rows.append(

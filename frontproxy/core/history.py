@@ -1,14 +1,8 @@
-"""What earlier sessions taught about a client and its neighbourhood, and what that is worth now.
+"""What sessions teach about a client and its neighbourhood, and how that is taken back.
 
-A session teaches four levels (`core.level`): the client, its network, its provider if it has one, and its ASN. Reading
-goes from the widest to the client: ASN, then one neighbourhood (the provider if that counts, else the network), then
-the client. A level is read with the points of the wider one as its prior, which weighs as much as `PRIOR_WEIGHT`
-sessions:
-
-    p = (good + PRIOR_WEIGHT * p_prior) / (good + bad + PRIOR_WEIGHT),  points = 10 log10(p / (1 - p))
-
-Neighbourhoods and ASNs are clipped to `network_limit`, and a client's own share is left out of them: nobody is his own
-neighbour. To make that exact, a client's record keeps its share of each, and which ASN and provider they belong to.
+A session teaches four levels (`core.level`): the client, its network, its provider if it has one, and its ASN. What
+they say of it then is `core.recollection`'s subject. A client's record keeps its share of each, and which ASN and
+provider they belong to, so that a client can be left out of what its neighbours say of it.
 
 The confirmed name of a client is remembered with it. A verdict relies on it for as long as the DNS said it holds. A
 session teaches by the last name known, however old: nobody asks for the name of a friend by its own record, and a big
@@ -17,7 +11,6 @@ sender whose hundred addresses are all such friends must not be forgotten as a p
 
 from typing import NamedTuple
 
-from frontproxy.core.amounts import others_text, own_text
 from frontproxy.core.level import (
     NOTHING,
     Forgetting,
@@ -25,16 +18,13 @@ from frontproxy.core.level import (
     grown,
     left_of,
     part_taken,
-    points_of,
     present,
     shrunk,
     taught,
-    taught_by_others,
     untaught,
     without,
 )
 from frontproxy.core.provider import ProviderRecord, witnesses_after
-from frontproxy.core.verdict import Reason
 
 GOOD_A_DAY = 10.0
 """Units by which a client's good evidence can grow in a day. A good session beyond that displaces old evidence, the bad
@@ -44,7 +34,6 @@ wrongly, would outweigh the thousand good ones of the same day."""
 _DAY = 86400.0
 _IPV6_CLIENT = 8  # bytes of its key
 _SECONDS_LOST = 2.0  # by the rounding of times, on the way to the disk and back
-_LEAST_POINTS = 0.0005  # what is smaller is rounding, and no reason
 
 
 class Keys(NamedTuple):
@@ -125,69 +114,11 @@ class Lesson(NamedTuple):
     """Units by which the session has displaced what the client's record knew before."""
 
 
-class Recollection(NamedTuple):
-    """What history says about a client. The points are the sum of the reasons."""
-
-    points: float
-    known: bool
-    """Whether the client itself, and not only its neighbourhood, has history."""
-    reasons: tuple[Reason, ...]
-    own: float = 0.0
-    """What its own record alone speaks for it, without any prior; never below 0."""
-
-
-NOTHING_KNOWN = Recollection(0.0, known=False, reasons=())
-
-
-class _Around(NamedTuple):
-    """A level around the client."""
-
-    name: str
-    level: Level | None
-    share: Level
-    """The client's own."""
-    whose: str
-    """Of which other clients it speaks."""
-
-
 def name_in_force(client: ClientRecord | None, heard: KnownName | None, now: float | None) -> KnownName | None:
     """The name just heard, else the one remembered if it holds at `now`; with no `now`, if it ever held."""
     if heard is not None or client is None or client.name is None:
         return heard
     return client.name if now is None or now < client.name.until else None
-
-
-def recollect(recalled: Recalled, *, now: float, forgetting: Forgetting) -> Recollection:
-    """What is known now. Each reason has the points of its level less those of the wider one."""
-    client = recalled.client
-    if client is None and not (recalled.network or recalled.provider or recalled.asn):
-        return NOTHING_KNOWN
-    limit = forgetting.network_limit
-    reasons = []  # the widest first
-    prior = 0.0
-    for around in (_asn(recalled), _neighbourhood(recalled, now, forgetting)):
-        if around.level is None:
-            continue
-        others = taught_by_others(around.level, around.share, now, forgetting)
-        points = max(-limit, min(limit, points_of(others, prior)))
-        if abs(points - prior) >= _LEAST_POINTS:
-            reasons.append(Reason(around.name, points - prior, others_text(others, around.whose)))
-        prior = points
-    own = 0.0
-    if client:
-        evidence = present(client.own, now, forgetting)
-        points = points_of(evidence, prior)
-        if abs(points - prior) >= _LEAST_POINTS:
-            reasons.append(Reason("history", points - prior, own_text(client.own, now, forgetting)))
-        own = max(0.0, points_of(evidence, 0.0))
-    reasons.reverse()
-    known = client is not None and client.own.n > 0.0
-    return Recollection(sum(reason.points for reason in reasons), known, tuple(reasons), own)
-
-
-def own_points(client: ClientRecord, *, now: float, forgetting: Forgetting) -> float:
-    """What a client's own record is worth, on a prior of 0."""
-    return points_of(present(client.own, now, forgetting), 0.0)
 
 
 def learn(
@@ -222,11 +153,11 @@ def learn(
 
     before = network or NOTHING
     network, network_share = teach(network, record.network_share)
-    asn, asn_share = teach(asn, _share_of_asn(recalled)) if keys.asn else (None, NOTHING)
+    asn, asn_share = teach(asn, share_of_asn(recalled)) if keys.asn else (None, NOTHING)
     provider_share = NOTHING if name or record.asn != keys.asn else record.provider_share
     if recalled.domain:
         known = provider or ProviderRecord()
-        level, provider_share = teach(known.level, _share_of_provider(recalled))
+        level, provider_share = teach(known.level, share_of_provider(recalled))
         provider = ProviderRecord(level, witnesses_after(known.witnesses, keys.witness, own, now, forgetting))
     else:
         provider = None
@@ -287,11 +218,11 @@ def forgotten(recalled: Recalled, *, forgetting: Forgetting) -> Recalled:
     if network:
         network = without(network, client.network_share, forgetting)
     if provider:
-        level = without(provider.level, _share_of_provider(recalled), forgetting)
+        level = without(provider.level, share_of_provider(recalled), forgetting)
         others = tuple(witness for witness in provider.witnesses if witness.key != recalled.keys.client)
         provider = ProviderRecord(level, others)
     if asn:
-        asn = without(asn, _share_of_asn(recalled), forgetting)
+        asn = without(asn, share_of_asn(recalled), forgetting)
     return recalled._replace(client=None, network=network, provider=provider, asn=asn)
 
 
@@ -321,20 +252,7 @@ def _unlearn_around(
     return recalled._replace(client=client, network=network, provider=provider, asn=asn)
 
 
-def _asn(recalled: Recalled) -> _Around:
-    return _Around("asn", recalled.asn, _share_of_asn(recalled), "in its ASN")
-
-
-def _neighbourhood(recalled: Recalled, now: float, forgetting: Forgetting) -> _Around:
-    """The provider if that counts, else the network."""
-    keys, _name, client, network, provider, _asn = recalled
-    if provider and provider.counts_for(keys.witness, now, forgetting):
-        whose = f"of {recalled.domain}{f' (AS{keys.asn})' if keys.asn else ''}"
-        return _Around("provider", provider.level, _share_of_provider(recalled), whose)
-    return _Around("network", network, client.network_share if client else NOTHING, "in its network")
-
-
-def _share_of_provider(recalled: Recalled) -> Level:
+def share_of_provider(recalled: Recalled) -> Level:
     """The client's share of the provider at hand; what it taught one of another name or ASN is none."""
     client = recalled.client
     if client and client.name and (client.asn, client.name.domain) == (recalled.keys.asn, recalled.domain):
@@ -342,7 +260,7 @@ def _share_of_provider(recalled: Recalled) -> Level:
     return NOTHING
 
 
-def _share_of_asn(recalled: Recalled) -> Level:
+def share_of_asn(recalled: Recalled) -> Level:
     """The client's share of the ASN at hand; only a file of version 1 does not tell which it is of: likely this one."""
     client = recalled.client
     return client.asn_share if client and client.asn in {0, recalled.keys.asn} else NOTHING

@@ -26,6 +26,7 @@ def postfix_refusal(code: bytes, words: bytes) -> Refusal:
     return "policy"
 
 
+_EXIM_CODES: Final = re.compile(rb"\A5[0-9]{2}[ -](?:5\.[0-9]{1,3}\.[0-9]{1,3} )?")  # which an access list may say
 _EXIM_UNKNOWN: Final = (
     b"Unrouteable address",
     b"Unknown user",
@@ -39,6 +40,7 @@ _EXIM_RELAY: Final = (b"relay not permitted", b"relaying denied", b"Relay not pe
 
 def exim_refusal(words: bytes) -> Refusal:
     """Why Exim refused for good, by the words of its routers and of its usual access lists; it logs no codes."""
+    words = _EXIM_CODES.sub(b"", words)
     if words.startswith(_EXIM_UNKNOWN):
         return "unknown"
     return "relay" if words.startswith(_EXIM_RELAY) else "policy"

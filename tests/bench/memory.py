@@ -17,8 +17,9 @@ from pathlib import Path
 
 import trio
 
-from frontproxy.core.history import Keys, KnownName, Recalled, learn, recollect
+from frontproxy.core.history import Keys, KnownName, Recalled, learn
 from frontproxy.core.level import Forgetting
+from frontproxy.core.recollection import recollect
 from frontproxy.memory.copies import copy_path, write_copy
 from frontproxy.memory.sqlite import HistoryFile
 

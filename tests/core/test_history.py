@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.history import ClientRecord, Keys, Recalled, Recollection, forgotten, learn, own_points, recollect
+from frontproxy.core.history import ClientRecord, Keys, Recalled, forgotten, learn
 from frontproxy.core.level import NOTHING, Level, aged
+from frontproxy.core.recollection import Recollection, own_points, recollect
 from tests.core.worlds import DAY, FORGETTING, START, TIMELESS, World
 
 ROUNDING = 0.02  # decibans; the cap lies a little lower for small units than for large ones

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontproxy.core.history import Keys, KnownName, Recalled, learn, name_in_force, recollect
+from frontproxy.core.history import Keys, KnownName, Recalled, learn, name_in_force
 from frontproxy.core.level import NOTHING, Level, aged
 from frontproxy.core.provider import ProviderRecord, Witness, witnesses_after
+from frontproxy.core.recollection import recollect
 from tests.core.worlds import ASN, FORGETTING, START, TIMELESS, World
 
 FRIEND = 5.0  # points

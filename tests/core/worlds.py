@@ -8,13 +8,12 @@ from frontproxy.core.history import (
     KnownName,
     Lesson,
     Recalled,
-    Recollection,
     learn,
     name_in_force,
-    recollect,
 )
 from frontproxy.core.level import Forgetting, Level
 from frontproxy.core.provider import ProviderRecord
+from frontproxy.core.recollection import Recollection, recollect
 
 DAY = 86400.0
 START = 1.7e9

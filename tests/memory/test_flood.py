@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from frontproxy.core.history import Keys, learn, recollect
+from frontproxy.core.history import Keys, learn
 from frontproxy.core.level import Forgetting
+from frontproxy.core.recollection import recollect
 from frontproxy.memory import sqlite
 from frontproxy.memory.recent import ABSENT
 from frontproxy.memory.rows import CLIENT, LEVELS

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontproxy.core.history import ClientRecord, Keys, KnownName, learn, recollect
+from frontproxy.core.history import ClientRecord, Keys, KnownName, learn
 from frontproxy.core.level import NOTHING, Forgetting, Level, present
 from frontproxy.core.provider import ProviderRecord, Witness
+from frontproxy.core.recollection import recollect
 from frontproxy.memory import progress
 from frontproxy.memory.half_lives import Change, HalfLives
 from frontproxy.memory.rows import CLIENT, packed, unpack

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from frontproxy.core.address import client_of, network_of, pack
 from frontproxy.core.census import Crowd
 from frontproxy.core.hearsay import NOTHING_HEARD, Hearsay, ListAnswer, NameAnswer
-from frontproxy.core.history import ClientRecord, Keys, KnownName, Recalled, recollect
+from frontproxy.core.history import ClientRecord, Keys, KnownName, Recalled
 from frontproxy.core.level import NOTHING, Forgetting, Level
 from frontproxy.core.provider import ProviderRecord, Witness
+from frontproxy.core.recollection import recollect
 from frontproxy.core.seen import Seen
 from frontproxy.memory.journal_facts import Rotten, pack_seen, unpack_seen
 

@@ -12,8 +12,9 @@ from struct import pack
 
 import pytest
 
-from frontproxy.core.history import ClientRecord, Keys, KnownName, learn, recollect
+from frontproxy.core.history import ClientRecord, Keys, KnownName, learn
 from frontproxy.core.level import NOTHING, Forgetting, Level
+from frontproxy.core.recollection import recollect
 from frontproxy.memory import progress
 from frontproxy.memory.copies import copy_path, kept_path, write_copy
 from frontproxy.memory.half_lives import HalfLives

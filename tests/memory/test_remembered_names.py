@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from frontproxy.core.history import Keys, KnownName, learn, recollect
+from frontproxy.core.history import Keys, KnownName, learn
 from frontproxy.core.level import Forgetting
+from frontproxy.core.recollection import recollect
 from frontproxy.memory.sqlite import HistoryFile
 
 DAY = 86400.0

@@ -12,8 +12,9 @@ import pytest
 import trio
 import trio.testing
 
-from frontproxy.core.history import Keys, KnownName, Recalled, learn, recollect
+from frontproxy.core.history import Keys, KnownName, Recalled, learn
 from frontproxy.core.level import Forgetting
+from frontproxy.core.recollection import recollect
 from frontproxy.memory.lock import Lock
 from frontproxy.memory.sqlite import HistoryFile
 from frontproxy.memory.table import Order
