@@ -107,18 +107,21 @@ class PostfixLog:
 
     def _early_talk(self, line: bytes, at: int, origin: bytes, _when: float) -> Sense:
         if told := lines.EARLY_TALK.match(line, at):
-            self._session(origin, told[1]).early = True
+            if session := self._served(origin, told[1]):
+                session.early = True
             return Sense.UNDERSTOOD
         return Sense.STRANGE
 
     def _warning(self, line: bytes, at: int, origin: bytes, when: float) -> Sense:
         if told := lines.NOT_AUTHENTICATED.match(line, at):
-            if not told[2]:
-                self._session(origin, told[1]).is_not_authenticated()
+            if not told[2] and (session := self._served(origin, told[1])):
+                session.is_not_authenticated()
         elif told := lines.NOT_SMTP.match(line, at):
-            self._session(origin, told[1]).says(told[2])
+            if session := self._served(origin, told[1]):
+                session.says(told[2])
         elif told := lines.OVER_LIMIT.match(line, at):
-            self._session(origin, told[1]).is_turned_away()
+            if session := self._served(origin, told[1]):
+                session.is_turned_away()
         else:
             return self._early_talk(line, at, origin, when)
         return Sense.UNDERSTOOD
@@ -162,6 +165,12 @@ class PostfixLog:
         else:
             return Sense.TELLS_NOTHING
         return Sense.UNDERSTOOD
+
+    def _served(self, origin: bytes, client: bytes) -> PostfixSession | None:
+        """The session that this process serves, if the client is the same. A warning about another begins none: it may
+        be the operator's own text, with a client's in it."""
+        session = self._open.get(origin)
+        return session if session is not None and session.client == client else None
 
     def _session(self, origin: bytes, client: bytes) -> PostfixSession:
         """The session that this process serves, if the client is the same; else a new one (XCLIENT)."""

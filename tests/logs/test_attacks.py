@@ -137,6 +137,8 @@ def test_no_words_of_a_client_are_told_of_another(template: str, text: bytes) ->
 @settings(max_examples=15)
 @given(text=TEXTS)
 @example(text=f": warning: non-SMTP command from {_THEIRS}: GET /".encode())
+@example(text=f"improper command pipelining after CONNECT from {_THEIRS}: x".encode())
+@example(text=f"non-SMTP command from {_THEIRS}: GET /".encode())
 def test_no_words_hide_a_session(template: str, text: bytes) -> None:
     mine = [each for each in read(a_day(template, text)) if each.line.client == ATTACKER]
 
