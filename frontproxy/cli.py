@@ -21,7 +21,7 @@ def run(arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows something else
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(_with_reason(arguments))
         code: int = options.do(options)
     except commands.Failed as failed:
         print(f"frontproxy: {failed}", file=sys.stderr)
@@ -37,6 +37,15 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.close()
         return commands.EX_OK
     return code
+
+
+def _with_reason(arguments: Sequence[str]) -> list[str]:
+    """What follows --because is a reason, even if it looks like an option: somebody else may have written it."""
+    words = list(arguments)
+    if "--because" in words[:-1]:
+        at = words.index("--because")
+        words[at : at + 2] = [f"--because={words[at + 1]}"]
+    return words
 
 
 class _Parser(argparse.ArgumentParser):

@@ -10,7 +10,6 @@ from functools import partial
 
 from frontproxy.core import address
 from frontproxy.core.brake import BAD
-from frontproxy.core.history import Keys
 from frontproxy.core.outcome import Weight, weigh
 from frontproxy.core.retold import Retold, Told
 from frontproxy.core.verdict import Verdict
@@ -185,8 +184,7 @@ class Outcomes:
     def _note_for_brake(self, given: Given, *, bad: bool) -> None:
         brake, session, now = given.backend.brake, given.session, time.monotonic()
         if session.verdict.standing == "friend":
-            friend = Keys(session.client, address.network_of(session.packed), 0).witness
-            turned = brake.note(friend, bad=bad, now=now)
+            turned = brake.note(address.network_of(session.packed), bad=bad, now=now)
         else:
             turned = brake.let_go(now)
         if turned:

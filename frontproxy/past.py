@@ -117,8 +117,9 @@ def learn_past(
     told.add(key)
     wall, known = min(line.ended, now), memory.recall(_keys(sides, packed)).client
     is_late = known is not None and wall < known.own.t
-    if is_late:
-        weight = replace(weight, good=sides.rations.take(address.client_of(packed), wall, weight.good))
+    left = sides.rations.take(address.client_of(packed), wall, weight.good)
+    if is_late:  # else its record knows what it may earn, and what is beyond displaces
+        weight = replace(weight, good=left)
     teach(sides, packed, wall, weight, heard=_unless_outdated(known, name), is_rationed=is_late)
     memory.note_told(key)
     return "learned"

@@ -390,3 +390,14 @@ def test_it_runs_until_sigterm_and_leaves_no_socket(tmp_path: Path, capsys: pyte
     assert not list((tmp_path / "var").glob("*.sock"))
     assert (tmp_path / "var/history.sqlite3").exists()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("because", ["--since", "-- Start SpamAssassin", "-x", "spam"])
+async def test_a_reason_is_never_taken_for_an_option(
+    house: House, because: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running(house) as command:
+        assert await command("tell", STRANGER, "bad", "--weight", "3", "--because", because) == 0
+
+    assert house.knowledge(STRANGER)[1] == 3
+    assert "3 bad learned" in capsys.readouterr().out

@@ -330,7 +330,7 @@ fallback = "hostile"
 [[list]]
 name = "customers"
 kind = "points"
-networks = ["198.51.100.0/24"]
+networks = ["198.51.0.0/16"]
 points = 20
 """
 
@@ -338,7 +338,7 @@ points = 20
 @pytest.mark.parametrize("house", [BRAKED], indirect=True)
 def test_a_server_that_refuses_all_its_friends_teaches_nothing_bad_about_them(house: House) -> None:
     """A recipient table got lost: for a while every recipient is unknown."""
-    friends = [f"198.51.100.{number}" for number in range(1, 31)]
+    friends = [f"198.51.{number}.100" for number in range(1, 31)]
 
     def session(friend: str, *, messages: int = 0, refused: int = 0) -> None:
         line = outcome(house.given(friend), messages=messages)
@@ -391,18 +391,18 @@ def test_what_no_broken_server_does_pulls_no_brake_and_is_always_learned(house: 
     assert not house.log.about("brake")
 
     for number in range(31, 71):
-        refuse(house, f"198.51.100.{number}", refused=1)
-    refuse(house, "198.51.100.99", **{**facts, "refused": 3})
+        refuse(house, f"198.51.{number}.100", refused=1)
+    refuse(house, "198.51.99.100", **{**facts, "refused": 3})
 
     assert house.proxy.counters["outcomes_braked"] > 20
     unbraked = OutcomeLine(**{"client": FRIEND, "port": 1, "ended": WALL, "end": "quit", **facts, "refused": 0})
-    assert house.knowledge("198.51.100.99")[1] == weigh(unbraked).bad
+    assert house.knowledge("198.51.99.100")[1] == weigh(unbraked).bad
 
 
 @pytest.mark.parametrize("house", [BRAKED], indirect=True)
 def test_one_unknown_recipient_each_is_how_a_lost_table_looks(house: House) -> None:
     for number in range(40):
-        refuse(house, f"198.51.100.{number + 1}", refused=1)
+        refuse(house, f"198.51.{number + 1}.100", refused=1)
 
     assert " state=on " in house.log.about("brake")[0]
 
@@ -410,7 +410,7 @@ def test_one_unknown_recipient_each_is_how_a_lost_table_looks(house: House) -> N
 @pytest.mark.parametrize("house", [BRAKED], indirect=True)
 def test_what_was_refused_under_the_brake_is_not_learned_from_another_feed_after_it(house: House) -> None:
     for number in range(40):
-        given = refuse(house, f"198.51.100.{number + 1}", refused=3)
+        given = refuse(house, f"198.51.{number + 1}.100", refused=3)
     given.backend.brake = Brake()
 
     house.outcomes.hear(replace(outcome(given), refused=4))
@@ -423,7 +423,7 @@ def test_the_brake_is_let_go_by_a_strangers_session_when_no_friend_was_refused_f
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(40):
-        given = refuse(house, f"198.51.100.{number + 1}", refused=3)
+        given = refuse(house, f"198.51.{number + 1}.100", refused=3)
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + STALE + 1)
     stranger = house.given(STRANGER)

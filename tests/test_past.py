@@ -187,3 +187,13 @@ def test_days_of_old_logs_each_have_their_own_allowance(house: House) -> None:
 
     good, _bad = house.knowledge(STRANGER)
     assert 14 < good < 19  # ten of each of two days, some of them displaced
+
+
+def test_a_day_in_two_logs_counts_as_one_day(house: House) -> None:
+    sides = sides_of(house)
+    for log in range(2):
+        for session in range(40):
+            ended = YESTERDAY + session
+            learn_past(sides, old(ended=ended), (1 << 50) + 100 * log + session, None, now=WALL)
+
+    assert house.knowledge(STRANGER)[0] < 11

@@ -36,7 +36,7 @@ async def undo(controls: Controls, arguments: list[str]) -> Answer:
     try:
         lessons, clients = await _take_back(proxy, since, now)
     except (sqlite3.Error, RuntimeError) as error:
-        raise Refused("failed", f"the journal cannot be read ({error}); what was taken back stays so") from None
+        raise Refused("failed", f"not all was taken back: {error}; see to that and undo again") from None
     proxy.log("undo", since=_shown(since), sessions=lessons, clients=clients)
     return {"since": round(since, 3), "sessions": lessons, "clients": clients}
 
@@ -60,6 +60,7 @@ async def _take_back(proxy: Proxy, since: float, until: float) -> tuple[int, int
     """The number of lessons, and of clients."""
     clients: set[bytes] = set()
     number = 0
+    errors = proxy.memory.read_errors
     await proxy.journal.flush()
     while True:
         kept = await proxy.journal.last_lessons(since, until, AT_ONCE)
@@ -67,6 +68,8 @@ async def _take_back(proxy: Proxy, since: float, until: float) -> tuple[int, int
             return number, len(clients)
         lessons = await _unlearn(proxy, {_key(one.id, one.lesson): one.lesson for one in kept if one.lesson})
         await proxy.memory.flush()  # bit by bit: a large one at the end would hold others up
+        if proxy.memory.read_errors != errors or proxy.memory.is_failing:  # the lessons stay, for another time
+            raise RuntimeError("the history cannot be read or written")
         await proxy.journal.drop_lessons([one.id for one in kept])
         number += len(lessons)
         clients |= {lesson.keys.client for lesson in lessons}

@@ -6,10 +6,11 @@ whatever reason) counts at least BAD units. What a broken server has no part in,
 of the brake's business, and is learned while it is on, too.
 
 The brake is on while the bad ones are FACTOR times their usual share, and at least SHARE of all, and of LEAST friends.
-Each friend counts once, however many sessions it has, so a few that turned hostile cannot pull the brake, where next to
-nothing is usual either: it takes a third of the friends of a small site, and twelve of a large one. A site that saw
-fewer than LEAST friends in a day has no brake. What is usual is the mean of that share over some MEMORY sessions, in
-which again a friend counts once; it is not learned while the brake is on, so that trouble does not become usual.
+The friends of one network count once, however many they are and sessions they have, so a few that turned hostile cannot
+pull the brake, where next to nothing is usual either: it takes a third of the friends of a small site, and twelve of a
+large one. A site that saw fewer than LEAST friends in a day has no brake. What is usual is the mean of that share over
+some MEMORY sessions, in which again a network counts once; it is not learned while the brake is on, so that trouble
+does not become usual.
 
 It ends when enough friends were welcome again, and after STALE without a bad session of a friend.
 """
@@ -49,11 +50,11 @@ class Brake:
     _last: OrderedDict[bytes, tuple[float, bool]] = field(default_factory=OrderedDict)
     """When the last session of each friend was, and whether it was bad; the eldest first."""
 
-    def note(self, client: bytes, *, bad: bool, now: float) -> bool:
-        """A friend's session has ended; true if the brake has turned on or off."""
+    def note(self, network: bytes, *, bad: bool, now: float) -> bool:
+        """A session of a friend in this network has ended; true if the brake has turned on or off."""
         self._sessions += 1
-        self._last[client] = now, bad
-        self._last.move_to_end(client)
+        self._last[network] = now, bad
+        self._last.move_to_end(network)
         while len(self._last) > WINDOW or next(iter(self._last.values()))[0] < now - LATELY:
             self._last.popitem(last=False)
         if bad:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any, Final
 
 from frontproxy.core.address import network_of, unpack
@@ -132,6 +133,8 @@ class Watches:
         """It may have begun to list the world, which a test shows at once; if not, friends will."""
         if watch.tested_at is None or now - watch.tested_at >= FRIEND_EVERY:
             watch.test_soon()
+        if now - self._listed.get(network, -inf) < FRIEND_AGAIN:
+            return  # asking about the same ones again is no news
         self._listed.pop(network, None)
         self._listed[network] = now
         if len(self._listed) > _SUSPICIOUS:

@@ -230,6 +230,16 @@ class HistoryFile:
                 text = f"{len(self._recent)} records of history could not be written before the end, and are lost"
                 self._log("history", state="lost", text=text)
 
+    @property
+    def read_errors(self) -> int:
+        """Reads that have failed so far."""
+        return self._reading.errors
+
+    @property
+    def is_failing(self) -> bool:
+        """The last write has failed."""
+        return self._troubles.has("write")
+
     async def flush(self) -> None:
         """Write what is not on disk yet, in one transaction. Raises nothing: what fails is logged and kept."""
         await self._flush(abandon_on_cancel=False)
@@ -255,7 +265,7 @@ class HistoryFile:
             "asns": upkeep.rows[ASN] if upkeep else 0,
             "unwritten": len(self._recent),
             "dropped": self._recent.dropped,
-            "read_errors": self._reading.errors,
+            "read_errors": self.read_errors,
             "last_copy": upkeep.last_copy if upkeep else None,
             "troubles": self.current_troubles(),
         }

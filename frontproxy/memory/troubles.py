@@ -37,6 +37,10 @@ class Troubles:
         """What is wrong now; those found at opening stand first."""
         return [*self._at_opening, *self._now.values()]
 
+    def has(self, kind: Kind) -> bool:
+        """There is such a trouble now."""
+        return kind in self._now
+
     def begin(self, kind: Kind, text: str) -> None:
         """There is such a trouble now; it is told unless it was there already, word for word."""
         if self._now.get(kind) != text:

@@ -19,7 +19,7 @@ from tests.houses import FRIEND, STRANGER, WALL, House, controls_of, house, outc
 
 __all__ = ["house"]
 
-CUSTOMERS = [f"198.51.100.{number}" for number in range(1, 11)]
+CUSTOMERS = [f"198.51.{number}.100" for number in range(1, 11)]
 ROOMY = """
 [pool.nice]
 sessions = 1000

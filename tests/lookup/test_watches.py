@@ -343,3 +343,25 @@ def test_a_list_that_lists_two_friends_is_asked_about_one_every_second() -> None
             seconds += 1
 
         assert 10 < seconds < 30
+
+
+def test_asking_about_the_same_two_friends_again_is_no_news() -> None:
+    """Two friends that a list has for a reason must not keep us asking it for ever."""
+    with voting_office() as office:
+        friends_come(office, map(stranger, range(2)))
+        office.asked()
+        asked = 0
+        for _second in range(3600):
+            office.now += 1
+            for number in range(2, 200):
+                office.desk.friend_came(stranger(number), office.now)
+            for number in range(2):
+                office.desk.friend_came(stranger(number), office.now)
+            for question in office.asked():
+                if question["address"] != "127.0.0.1":
+                    asked += 1
+                    listed = question["address"] in {"198.0.0.51", "198.0.1.51"}
+                    office.answer(list_said(question, "bl.example", *(["127.0.0.2"] if listed else [])))
+
+        assert "bl.example" in office.desk.voting
+        assert asked < 300 + 3600 / FRIEND_EVERY + 50
