@@ -15,6 +15,7 @@ from frontproxy.control.words import Answer, Refused
 from frontproxy.core.address import pack
 from frontproxy.memory.journal import NOTHING_KEPT, Journal
 from frontproxy.memory.journal_rows import KeptLesson
+from frontproxy.memory.sqlite import HistoryFile
 from tests.houses import FRIEND, STRANGER, WALL, House, controls_of, house, outcome
 
 __all__ = ["house"]
@@ -230,3 +231,19 @@ def test_a_window_begins_so_long_ago_or_at_a_time() -> None:
     assert time_of("2h", WALL) == WALL - 7200
     assert time_of("2023-11-14T22:00Z", WALL) == WALL - 800
     assert time_of("2023-11-14T23:00+01:00", WALL) == WALL - 800
+
+
+@roomy
+async def test_what_a_failing_history_cannot_take_stays_to_be_taken_back(
+    house: House, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session(house, STRANGER, refused=5)
+    later(house, 60)
+    with monkeypatch.context() as patched:
+        patched.setattr(HistoryFile, "is_failing", property(lambda _self: True))
+        assert "not all was taken back" in await refusal(house, "--since", "1h")
+
+    assert len(await journal.last_lessons(0.0, house.wall, 9)) == 1
+    await undo(house, "--since", "1h")
+    assert not await journal.last_lessons(0.0, house.wall, 9)
+    assert house.knowledge(STRANGER) == (0.0, 0.0)
