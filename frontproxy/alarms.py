@@ -61,7 +61,7 @@ class Alarms:
                 if backend.failed_for:
                     yield f"pool {pool.name}: {backend.name} is down: {backend.failed_for}"
                 if backend.brake.on:
-                    yield f"pool {pool.name}: {backend.name}: nothing bad is learned from it, because {backend.brake}"
+                    yield f"pool {pool.name}: {backend.name}: its refusals teach nothing, because {backend.brake}"
                 is_busy = backend.reports and backend.sessions * 2 >= pool.places.sessions
                 silent_for = min(register.eldest_age(now, backend), now - backend.heard_at)
                 if is_busy and silent_for > SILENCE:

@@ -39,7 +39,7 @@ def _families(answer: Answer) -> Iterator[tuple[str, str, str, Iterable[Sample]]
     yield (
         "backend_brake",
         "gauge",
-        "1 while nothing bad is learned",
+        "1 while refusals teach nothing",
         [(labels, bool(one["brake"])) for labels, one in backends],
     )
     places, room, feeds = answer["places"], answer["waiting_room"], answer["feeds"]

@@ -31,7 +31,7 @@ class Backend:
     heard_at: float = 0.0
     """When it last told an outcome."""
     brake: Brake = field(default_factory=Brake)
-    """On while it refuses its friends: nothing bad is learned from it then."""
+    """On while it refuses its friends: its refusals teach nothing then."""
     _doubted_by: bytes | None = None
     """The client that it did not greet."""
     _is_resting: bool = False

@@ -150,7 +150,7 @@ class HistoryFile:
             self._recent.put(key, record)
 
     def forget(self, client: bytes) -> bool:
-        """Forget a client, though not what its network learned from it; tells whether it was known."""
+        """Forget a client alone, see `core.history.forgotten` for its neighbours; tells whether it was known."""
         key = CLIENT + client
         known = self._reading.one(key) is not None
         self._recent.put(key, None)

@@ -165,7 +165,7 @@ def all_refused(house: House, code: int, rounds: int) -> None:
 
 
 def brake(house: House) -> str | None:
-    """Why nothing bad is learned from nice, as `status` tells it."""
+    """Why refusals of nice teach nothing, as `status` tells it."""
     (backend,) = pool(house)["backends"]
     return str(backend["brake"]) if backend["brake"] else None
 
@@ -190,7 +190,7 @@ def test_when_all_recipients_are_lost_the_brake_keeps_friends_friends(
     all_refused(house, 550, 12)
 
     assert "sessions of friends were bad, usually" in str(brake(house))
-    wait_for(lambda: "nothing bad is learned from it, because " in alarms(house), "the alarm")
+    wait_for(lambda: "its refusals teach nothing, because " in alarms(house), "the alarm")
     assert house.ask("status")["counters"]["outcomes_braked"] >= 20
     assert all(house.score(friend) >= 5 for friend in FRIENDS)
     assert house.events("brake", state="on", pool="nice")
