@@ -141,7 +141,7 @@ class Proxy:
             self.log.bug("judge", error, client=text)
             return scoring.stranger(text, self.setup.config)
 
-    def ask_about(self, session: Session, heard: Callable[[], None] | None = None) -> Inquiry | None:
+    def ask_about(self, packed: bytes, heard: Callable[[], None] | None = None) -> Inquiry | None:
         """Ask the DNS what it has not told yet about a stranger.
 
         `heard` is called when it has told all of it, and before when it has told enough to judge the stranger anew.
@@ -150,7 +150,7 @@ class Proxy:
         """
         if self.pools.stressed and not self.setup.config.dns.under_stress:
             return None
-        return self.desk.ask(session.packed, time.monotonic(), heard=heard)
+        return self.desk.ask(packed, time.monotonic(), heard=heard)
 
     def look_after(self, session: Session) -> None:
         """A client that nobody asks about now: what is heard of it counts the next time, or for those who say it.
@@ -162,7 +162,7 @@ class Proxy:
             if session.verdict.is_vouched_for:
                 self.desk.friend_came(session.packed, time.monotonic())
             else:
-                self.ask_about(session)
+                self.ask_about(session.packed)
 
     def place(self, session: Session) -> None:
         """Do what the verdict says: refuse the session, or look for a place for it."""

@@ -37,7 +37,7 @@ def arrive(
             proxy.look_after(session)
             proxy.place(session)
         elif proxy.setup.config.mode == "observe":
-            proxy.ask_about(session)  # too late for this verdict, in time for the next
+            proxy.ask_about(session.packed)  # too late for this verdict, in time for the next
             proxy.place(session)
         elif (chair := proxy.room.enter(session)) is not None:
             strangers.start_soon(observe_stranger, proxy, chair)
@@ -70,7 +70,7 @@ async def _observe(proxy: Proxy, chair: Chair) -> None:
         session.early = True
         more_is_known()
 
-    inquiry = proxy.ask_about(session, more_is_known)
+    inquiry = proxy.ask_about(session.packed, more_is_known)
     try:
         manners = await proxy.room.observe(chair, deadline=began + _pause(proxy, session), talked=talked)
     finally:

@@ -1,7 +1,5 @@
 """The verb of programs that serve mail servers: where a client would go now. Short, as it is asked for each message."""
 
-import time
-
 from frontproxy.control.words import Answer, Controls, one_word, packed_address
 from frontproxy.core import address
 
@@ -15,8 +13,8 @@ async def route(controls: Controls, arguments: list[str]) -> Answer:
     packed = packed_address(one_word(arguments, "route CLIENT"))
     proxy = controls.proxy
     verdict = proxy.judge_guarded(packed, address.unpack(packed))
-    if not verdict.settled and not proxy.pools.stressed:
-        proxy.desk.ask(packed, time.monotonic())
+    if not verdict.settled:
+        proxy.ask_about(packed)
     pool = "" if verdict.would else verdict.route.pool
     return {
         "client": verdict.client,
